@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""One script for everything. Standard library only, Python 3.10 or newer.
+
+python3 dev.py demo                      set up, sample a group with the garden model, leave the pictures in output/
+python3 dev.py test [pytest arguments]   set up, run all tests
+python3 dev.py serve [--port N] [-- ...] ComfyUI with this pack for a browser; everything after -- goes to ComfyUI
+python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
+python3 dev.py train-garden [...]        train the garden model again (--help says what else)
+
+The host is COMFYUI_PATH (run with COMFYUI_PYTHON, or this Python), else the ComfyUI whose custom_nodes this folder is in,
+else one that is brought into the user's cache folder: COMFYUI_VERSION chooses its version.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from devtools.host import ROOT, HostError, cache_folder, find_host
+from devtools.server import add_pack, base_directory, device_arguments
+
+
+def run(host, *command):
+    """Run the host's Python in this folder; its exit status."""
+    environment = {**os.environ, "COMFYUI_PATH": str(host.path), "COMFYUI_PYTHON": host.python}
+    return subprocess.call([host.python, *map(str, command)], cwd=ROOT, env=environment)
+
+
+def serve(host, arguments):
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(prog="dev.py serve")
+    parser.add_argument("--port", type=int, default=8188)
+    options = parser.parse_args(arguments[:split])
+    command = [host.python, host.path / "main.py", "--port", options.port, *device_arguments(host.python)]
+    if host.ours:
+        command += base_directory(cache_folder() / "serve")
+    elif ROOT.parent.resolve() != host.path / "custom_nodes":
+        folder = cache_folder() / "linked"
+        add_pack(folder / "custom_nodes")
+        config = folder / "extra_model_paths.yaml"
+        config.write_text(f"group_inference:\n  base_path: {folder.as_posix()}\n  custom_nodes: custom_nodes\n")
+        command += ["--extra-model-paths-config", config]
+    return subprocess.call([*map(str, command), *arguments[split + 1 :]], cwd=host.path)
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__)  # noqa: T201
+        return 0
+    name, arguments = sys.argv[1], sys.argv[2:]
+    commands = {
+        "demo": lambda host: run(host, "-m", "devtools.demo", *arguments),
+        "test": lambda host: run(host, "-m", "pytest", *arguments),
+        "serve": lambda host: serve(host, arguments),
+        "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),  # noqa: T201
+        "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
+    }
+    if name not in commands:
+        print(f"dev.py does not know '{name}': it knows {', '.join(commands)}.", file=sys.stderr)  # noqa: T201
+        return 2
+    try:
+        return commands[name](find_host())
+    except HostError as e:
+        print(e, file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

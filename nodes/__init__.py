@@ -1,0 +1,23 @@
+"""The pack's nodes: schema and wiring, no arithmetic."""
+
+import os
+
+import folder_paths
+from comfy_api.latest import ComfyExtension
+
+from ..garden.loader import WEIGHTS
+from ..garden.loader import GardenLoader
+from ..scorers.weights import FOLDER
+from .group_ksampler import GroupKSampler
+from .group_sampler import GroupReport, GroupSamplerNode
+from .qip_selector import QIPSelector
+from .scorers import PairwiseScorer, UnaryScorer
+
+
+class GroupInference(ComfyExtension):
+    async def on_load(self):
+        folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
+        folder_paths.add_model_folder_path(FOLDER, str(WEIGHTS))
+
+    async def get_node_list(self):
+        return [GroupKSampler, GroupSamplerNode, GroupReport, UnaryScorer, PairwiseScorer, QIPSelector, GardenLoader]

@@ -1,0 +1,66 @@
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+from comfy_api.latest import io
+
+from ..sampling.choose import Objective
+from ..sampling.group import GroupSampler
+from .types import CATEGORY, group_inputs
+
+
+class GroupKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="GroupKSampler",
+            display_name="Group KSampler",
+            category=CATEGORY,
+            description="A KSampler that starts many candidates, looks at each one's predicted image after every step and finishes only the group that is jointly best: good, and different from each other. Result i of the report's seeds is what a KSampler with that seed gives.",
+            search_aliases=["ksampler", "group inference", "diverse", "diversity", "best of n", "variations", "batch", "seed hunt", "prune"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model used for denoising the input latent."),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip="Seed of the first candidate; candidate i has seed + i."),
+                io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of steps used in the denoising process."),
+                io.Float.Input("cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01, tooltip="Classifier-free guidance scale."),
+                io.Combo.Input("sampler_name", options=comfy.samplers.KSampler.SAMPLERS, tooltip="Any of the host's samplers; each candidate runs it unmodified."),
+                io.Combo.Input("scheduler", options=comfy.samplers.KSampler.SCHEDULERS, tooltip="How noise is removed over the steps."),
+                io.Conditioning.Input("positive", tooltip="What to include in the image."),
+                io.Conditioning.Input("negative", tooltip="What to exclude from the image."),
+                io.Latent.Input("latent_image", tooltip="The latent to denoise: one for all candidates, or a batch whose rows are the candidates."),
+                io.Float.Input("denoise", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="Lower values keep more of the input latent."),
+                *group_inputs(),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="LATENT", tooltip="The group, best first by its share of the objective."),
+                io.String.Output(display_name="report", tooltip="JSON: seeds of the group in output order, and every round's scores and survivors."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
+        lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
+    ) -> io.NodeOutput:  # fmt: skip
+        sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise, model.model_options).sigmas
+        if len(sigmas) == 0:
+            raise ValueError("denoise is 0, so there is nothing to sample: raise it.")
+        latent = {k: v for k, v in latent_image.items() if not k.startswith("downscale_ratio_")}
+        # The host keeps these in the latent under the names of its parameters.
+        ratios = {k: v for k, v in latent_image.items() if k not in latent}
+        samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
+        batch_index, mask = latent.pop("batch_index", None), latent.get("noise_mask")
+        goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit)
+        group = GroupSampler(
+            comfy.samplers.sampler_object(sampler_name), starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent,
+            batch_index=batch_index, ends_with_batch=False,
+        )  # fmt: skip
+        latent["samples"] = comfy.sample.sample_custom(
+            model, comfy.sample.prepare_noise(samples, seed, batch_index), cfg, group, sigmas, positive, negative, samples, noise_mask=mask,
+            callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,
+        )  # fmt: skip
+        run = group.last_run
+        run.settings |= {"sampler_name": sampler_name, "scheduler": scheduler, "cfg": cfg, "denoise": denoise}
+        if mask is not None and mask.shape[0] > 1:
+            latent["noise_mask"] = mask[[run.row(s) % mask.shape[0] for s in run.seeds]]
+        return io.NodeOutput(latent, run.to_json())

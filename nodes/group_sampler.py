@@ -1,0 +1,50 @@
+from comfy_api.latest import io
+
+from ..sampling.choose import Objective
+from ..sampling.group import GroupSampler
+from .types import CATEGORY, group_inputs
+
+
+class GroupSamplerNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="GroupSampler",
+            display_name="Group Sampler",
+            category=CATEGORY,
+            description="Wraps any SAMPLER for SamplerCustomAdvanced: many candidates start from the seed of its NOISE, only the jointly best group is finished. Use a latent of batch size 1, or one row per candidate.",
+            search_aliases=["group inference", "custom sampler", "diverse", "diversity", "best of n", "variations", "prune"],
+            inputs=[io.Sampler.Input("sampler", tooltip="The sampler that every candidate runs."), *group_inputs()],
+            outputs=[io.Sampler.Output(display_name="SAMPLER")],
+        )
+
+    @classmethod
+    def execute(
+        cls, sampler, starting_candidates, output_group_size, pruning_ratio, lambda_score=1.5, unary=None, pairwise=None, vae=None,
+        start_percent=0.0, objective="paper", solver_time_limit=1.0,
+    ) -> io.NodeOutput:  # fmt: skip
+        goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit)
+        return io.NodeOutput(GroupSampler(sampler, starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent))
+
+
+class GroupReport(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="GroupReport",
+            display_name="Group Report",
+            category=CATEGORY,
+            description="The report of a run with the Group Sampler: seeds of the group in output order, and every round's scores and survivors.",
+            search_aliases=["group inference", "report", "seeds", "scores"],
+            inputs=[
+                io.Sampler.Input("sampler", tooltip="The SAMPLER of the Group Sampler node."),
+                io.Latent.Input("latent", tooltip="The first output of the sampling node that used it."),
+            ],
+            outputs=[io.String.Output(display_name="report")],
+        )
+
+    @classmethod
+    def execute(cls, sampler, latent) -> io.NodeOutput:
+        if not isinstance(sampler, GroupSampler):
+            raise ValueError("GroupReport reports on a Group Sampler: connect the SAMPLER output of that node.")
+        return io.NodeOutput(sampler.run_of(latent["samples"]).to_json())

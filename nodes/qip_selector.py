@@ -1,0 +1,68 @@
+import torch
+from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from ..sampling.choose import Objective, choose
+from ..sampling.record import Round, Run
+from ..scorers.pool import Pool
+from .types import CATEGORY, advanced_objective_inputs, objective_inputs
+
+
+class QIPSelector(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="QIPSelector",
+            display_name="QIP Selector",
+            category=CATEGORY,
+            description="Picks the jointly best group out of any images: a batch, a list, a folder loaded from disk. Maximises the sum of unary scores plus lambda_score times the sum of pairwise distances.",
+            search_aliases=["group inference", "select images", "diverse", "subset", "best of n", "pick images"],
+            is_input_list=True,
+            inputs=[
+                io.Image.Input("image", tooltip="A batch or a list of images of one size."),
+                io.Int.Input("output_group_size", default=4, min=1, max=4096, tooltip="How many are selected."),
+                *objective_inputs(),
+                io.Latent.Input("latent", optional=True, tooltip="The latents that belong to the images, one each."),
+                *advanced_objective_inputs(),
+            ],
+            outputs=[
+                io.Image.Output(display_name="IMAGE", tooltip="The selected images, best first by their share of the objective."),
+                io.Latent.Output(display_name="LATENT", tooltip="Their latents, if latents were connected."),
+                io.Int.Output(display_name="indices", is_output_list=True, tooltip="Where each selected image was, from 0."),
+                io.String.Output(display_name="report", tooltip="JSON: scores, selection and its proof; images are named by their index."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, output_group_size, lambda_score, objective, solver_time_limit, unary=(None,), pairwise=(None,), latent=()) -> io.NodeOutput:
+        images, samples, n = join_images(image), [x["samples"] for x in latent], output_group_size[0]
+        count = sum(s.shape[0] for s in samples)
+        if samples and count != len(images):
+            raise ValueError(f"There are {len(images)} images but {count} latents: connect the latents that the images were decoded from, or none.")
+        if n > len(images):
+            raise ValueError(f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images.")
+        goal = Objective(unary[0], pairwise[0], lambda_score[0], objective[0], solver_time_limit[0])
+        if not goal.scorers:
+            raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer.")
+        x0 = torch.cat(samples) if samples else None
+        choice = choose(Pool(images, x0), goal, n)
+        plain = lambda scores: None if scores is None else scores.tolist()
+        best, order = choice.selection, choice.chosen
+        run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
+        run.seconds.update(choice.seconds)
+        run.rounds = [Round(0, 0.0, list(range(len(images))), plain(choice.unary), plain(choice.pairwise), order, best.objective, best.bound, best.gap, best.status, choice.seconds)]
+        kept = {"samples": x0[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
+        return io.NodeOutput(images[order], kept, order, run.to_json())
+
+
+def join_images(batches):
+    """One batch [M, H, W, C] of a list of batches. Raises ValueError for different sizes or pixels that are not finite."""
+    sizes = {tuple(b.shape[1:]) for b in batches}
+    if len(sizes) > 1:
+        named = ", ".join(f"{w}x{h}" for h, w, *_ in sorted(sizes))
+        raise ValueError(f"The images have different sizes ({named}): scale them to one size first, with ImageScale for example.")
+    images = torch.cat(batches)
+    broken = (~torch.isfinite(images.flatten(1)).all(1)).nonzero().flatten().tolist()
+    if broken:
+        raise ValueError(f"Image {broken[0]} (counted from 0) holds NaN or infinite pixels: decode it again at higher precision or leave it out.")
+    return images

@@ -1,0 +1,1 @@
+"""Noise to latents: candidates, survivor schedule, x0 previews and the group loop. Knows the host."""

@@ -1,0 +1,74 @@
+"""Latent to candidates: everything that belongs to one of the M, drawn as a stock KSampler alone would draw it."""
+
+from dataclasses import dataclass
+
+import comfy.sample
+import comfy.utils
+import torch
+from comfy.nested_tensor import NestedTensor
+
+SEEDS = 2**64
+
+
+class RandomState:
+    """The global random generators as one candidate left them; samplers of other packs draw from those."""
+
+    def __init__(self, device):
+        self.cuda = device if device.type == "cuda" else None
+        self.save()
+
+    def save(self):
+        self.cpu_state = torch.get_rng_state()
+        self.cuda_state = torch.cuda.get_rng_state(self.cuda) if self.cuda else None
+
+    def restore(self):
+        torch.set_rng_state(self.cpu_state)
+        if self.cuda:
+            torch.cuda.set_rng_state(self.cuda_state, self.cuda)
+
+
+@dataclass
+class Candidate:
+    """noise, latent_image and denoise_mask are batches of 1; row: which row of the incoming latent it grows from."""
+
+    seed: int
+    row: int
+    noise: torch.Tensor
+    latent_image: torch.Tensor
+    denoise_mask: torch.Tensor | None
+    random: RandomState
+
+
+def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batch_index=None):
+    """`count` candidates from a latent of one row, or one candidate per row of a latent with more.
+
+    noise: what the host drew for `seed`; checked, since the other seeds' noise has to be drawn the same way.
+    shapes: of the latent's tensors before the host packs a nested latent. batch_index: the incoming latent's, if any.
+    Raises ValueError when the noise is not the host's ordinary noise for that seed.
+    """
+    rows = latent_image.shape[0]
+    draw = next((d for d in (torch.float32, torch.float16, torch.bfloat16) if _same(noise, _draw(shapes, seed, d, batch_index))), None)
+    if draw is None:
+        raise ValueError("The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index.")
+    candidates = []
+    for i in range(rows if rows > 1 else count):
+        row = i if rows > 1 else 0
+        own_seed = (seed + i) % SEEDS
+        own_index = None if batch_index is None else [batch_index[row]]
+        own_noise = _draw([(1, *shape[1:]) for shape in shapes], own_seed, draw, own_index).to(noise)
+        at = slice(row, row + 1)
+        mask = None if denoise_mask is None else denoise_mask[at]
+        candidates.append(Candidate(own_seed, row, own_noise, latent_image[at], mask, RandomState(noise.device)))
+    return candidates
+
+
+def _draw(shapes, seed, dtype, batch_index):
+    blanks = [torch.zeros(tuple(shape), dtype=dtype) for shape in shapes]
+    if len(blanks) == 1:
+        return comfy.sample.prepare_noise(blanks[0], seed, batch_index).float()
+    nested = comfy.sample.prepare_noise(NestedTensor(blanks), seed, batch_index)
+    return comfy.utils.pack_latents(nested.unbind())[0].float()
+
+
+def _same(noise, drawn):
+    return noise.shape == drawn.shape and torch.equal(noise.float().cpu(), drawn)

@@ -1,0 +1,191 @@
+"""The group loop: candidates run, are looked at after each step, and the jointly best subset goes on."""
+
+import logging
+import time
+from collections import deque
+
+import torch
+from comfy.samplers import Sampler
+from tqdm.auto import tqdm
+
+from ..scorers.pool import Pool
+from .candidates import make_candidates
+from .choose import choose
+from .hub import Hub, Trajectory
+from .preview import Previewer, tile
+from .record import Round, Run
+from .resident_models import models_kept
+from .schedule import Schedule
+
+REMEMBERED_RUNS = 8
+
+
+class GroupSampler(Sampler):
+    """A comfy Sampler around any other: takes noise for one latent (or B), returns the K jointly best, best first.
+
+    Candidate i is what `sampler` alone gives with seed + i and batch size 1. starting_candidates: M, replaced by B when
+    the latent has B > 1 rows. pruning_ratio, start_percent: see Schedule. objective: see choose.Objective. vae: for the
+    pictures that are scored. batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass
+    the K final x0 to the callback instead of a picture of them all, for SamplerCustomAdvanced's second output.
+    Raises ValueError for what cannot work, before the model is called.
+    """
+
+    def __init__(self, sampler, starting_candidates, output_group_size, pruning_ratio, objective, vae=None, start_percent=0.0, batch_index=None, ends_with_batch=True):
+        if isinstance(sampler, GroupSampler):
+            raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
+        self.sampler = sampler
+        self.schedule = Schedule(starting_candidates, output_group_size, pruning_ratio, start_percent)
+        if starting_candidates > output_group_size and not objective.scorers:
+            raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or set starting_candidates to output_group_size.")
+        self.objective = objective
+        self.vae = vae
+        self.batch_index = batch_index
+        self.ends_with_batch = ends_with_batch
+        self.runs = deque(maxlen=REMEMBERED_RUNS)
+
+    def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
+        return _GroupRun(self, model_wrap, sigmas, extra_args, callback).sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
+
+    @property
+    def last_run(self):
+        return self.runs[-1][0]
+
+    def run_of(self, samples):
+        """The record of the run that produced these latents [K, ...]. Raises ValueError if it was none of the last."""
+        for run, fingerprint in reversed(self.runs):
+            if samples.shape[0] == len(run.seeds) and torch.allclose(_fingerprint(samples), fingerprint, rtol=2e-2, atol=1e-3):
+                return run
+        raise ValueError("This latent did not come from a sampling node that uses this sampler: connect that node's first output and the SAMPLER it got.")
+
+
+class _GroupRun:
+    def __init__(self, group, guider, sigmas, extra_args, callback):
+        self.group, self.guider, self.sigmas, self.extra_args, self.callback = group, guider, sigmas, extra_args, callback
+        self.steps = len(sigmas) - 1
+        self.step = -1
+
+    def sample(self, noise, latent_image, denoise_mask, disable_pbar, sampler_kwargs):
+        group, guider = self.group, self.guider
+        self.shapes = _latent_shapes(guider, latent_image)
+        count = latent_image.shape[0] if latent_image.shape[0] > 1 else group.schedule.start
+        self.schedule = Schedule(count, group.schedule.end, group.schedule.ratio, group.schedule.start_percent)
+        refuse_caches(guider.model_options)
+        seed = self.extra_args["seed"] or 0
+        self.run = Run({
+            **{"seed": seed, "starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.ratio},
+            **{"start_percent": self.schedule.start_percent, "steps": self.steps, **group.objective.settings()},
+        })  # fmt: skip
+        self.previewer = None
+        if count > self.schedule.end and group.objective.needs_images:
+            self.previewer = Previewer(guider.model_patcher, group.vae)
+            if self.previewer.warning:
+                self.warn(self.previewer.warning)
+        candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
+        trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"])
+        with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
+            finished = self.hub.run(self.after_step)
+            if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one
+                finished = self.select(finished, self.schedule.end)
+        if self.group.ends_with_batch:
+            self.tell(finished, torch.cat([t.x0 for t in finished]))
+        samples = torch.cat([t.result for t in finished])
+        self.run.seeds = [t.candidate.seed for t in finished]
+        self.run.model_rows = self.hub.model_rows
+        self.run.seconds["model"] = self.hub.model_seconds
+        self.run.warnings += self.hub.warnings
+        self.group.runs.append((self.run, _fingerprint(guider.inner_model.process_latent_out(samples.float()))))
+        return samples
+
+    def after_step(self, living):
+        """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
+        self.step = max(t.last.step for t in living if t.last)
+        if len(living) > self.schedule.end:
+            living = self.drop_broken(living)
+            n = self.schedule.survivors(len(living), self.step, self.steps)
+            if n < len(living):
+                living = self.select(living, n)
+        self.bar.update(max(0, min(self.step + 1, self.steps) - self.bar.n))
+        self.tell(living, self.as_one_picture(living))
+        return living
+
+    def drop_broken(self, living):
+        finite = torch.isfinite(torch.cat([t.x0 for t in living]).flatten(1)).all(1).tolist()
+        self.report_broken([t for t, ok in zip(living, finite, strict=True) if not ok], "x0")
+        whole = [t for t, ok in zip(living, finite, strict=True) if ok]
+        if not whole:
+            raise ValueError("All candidates became NaN while sampling: the model does not work at this precision or with these settings.")
+        return whole
+
+    def report_broken(self, broken, what):
+        for t in broken:
+            self.warn(f"The candidate with seed {t.candidate.seed} was dropped at step {self.step + 1}: its {what} is not finite.")
+
+    def select(self, living, n):
+        started = time.perf_counter()
+        x0 = torch.cat([t.x0 for t in living])
+        sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
+        with models_kept():
+            pictures = self.previewer(self.first_tensor(x0)) if self.previewer else None
+            previewed = time.perf_counter() - started
+            pool = Pool(pictures, self.first_tensor(x0), min(1.0, (self.step + 1) / self.steps), sigma)
+            choice = choose(pool, self.group.objective, n)
+        self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
+        kept = [living[i] for i in choice.chosen]
+        best = choice.selection
+        seconds = {"model": self.hub.model_seconds - self.run.seconds["model"], "preview": previewed, **choice.seconds}
+        for part, value in seconds.items():
+            self.run.seconds[part] += value
+        plain = lambda scores: None if scores is None else scores.tolist()
+        seeds, survivors = ([t.candidate.seed for t in group] for group in (living, kept))
+        self.run.rounds.append(Round(self.step, sigma, seeds, plain(choice.unary), plain(choice.pairwise), survivors, best.objective, best.bound, best.gap, best.status, seconds))
+        return kept
+
+    def first_tensor(self, x0):
+        """The picture part of a latent that the host has packed from several tensors."""
+        if len(self.shapes) == 1:
+            return x0
+        shape = self.shapes[0][1:]
+        return x0.flatten(1)[:, : shape.numel()].reshape(-1, *shape)
+
+    def as_one_picture(self, living):
+        x0 = torch.cat([t.x0 for t in living])
+        return tile(x0) if len(self.shapes) == 1 else x0[:1]
+
+    def tell(self, living, x0):
+        """The host's callback: progress, interrupt, and a live preview of whatever x0 is."""
+        if self.callback is not None:
+            self.callback(min(self.step, self.steps - 1), x0, living[0].last.x if living[0].last else x0, self.steps)
+
+    def warn(self, text):
+        logging.warning(text)
+        self.run.warnings.append(text)
+
+
+def refuse_caches(model_options):
+    """Raise ValueError if the model carries a cache that carries state from call to call.
+
+    EasyCache and its kin keep a difference of the last call and add it to the next, whoever is in it: with candidates
+    leaving the batch that is wrong or crashes. They all register under a name with "cache" in it.
+    """
+    options = model_options.get("transformer_options", {})
+    names = {str(name) for name in options} | {str(name) for by_name in options.get("wrappers", {}).values() for name in by_name}
+    found = sorted(name for name in names if "cache" in name.lower())
+    if found:
+        raise ValueError(f"The model carries {found[0]}, which reuses one call's result in the next and cannot follow candidates that leave the batch: remove that node (EasyCache, LazyCache or the like) from the model's path.")
+
+
+def _latent_shapes(guider, latent_image):
+    """Shapes of the latent's tensors; several if the host packed a nested latent, which its models note in the conditioning."""
+    for entries in guider.conds.values():
+        for cond in entries:
+            noted = cond["model_conds"].get("latent_shapes")
+            if noted is not None and len(noted.cond) > 1:
+                return [torch.Size(s) for s in noted.cond]
+    return [latent_image.shape]
+
+
+def _fingerprint(samples):
+    first = samples.unbind()[0] if samples.is_nested else samples
+    flat = first.reshape(first.shape[0], -1).float().cpu()
+    return flat[:, :: max(1, flat.shape[1] // 16)]

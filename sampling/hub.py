@@ -1,0 +1,218 @@
+"""One stock sampler per candidate, one model for all.
+
+Sampler functions keep x and their history in local variables, so a running batch cannot be shrunk from outside. Each
+candidate therefore runs the unmodified sampler in a greenlet of its own, on a batch of one. The model that it is given
+only hands its request to the hub and suspends; when every living candidate has asked, the hub evaluates the real model
+on all of them at once and resumes each with its part. A finished step suspends in the same way.
+"""
+
+import contextvars
+import logging
+import time
+from dataclasses import dataclass
+
+import comfy.model_management
+import torch
+from comfy.model_patcher import create_model_options_clone
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from .rows import RowConditioning, rows_that_fit
+
+POST_CFG = "sampler_post_cfg_function"
+
+
+@dataclass
+class ModelCall:
+    x: torch.Tensor
+    sigma: torch.Tensor
+    options: dict
+    seed: int
+    kwargs: dict
+
+
+@dataclass
+class StepDone:
+    step: int
+    x0: torch.Tensor
+    x: torch.Tensor
+
+
+class AskingModel:
+    """Stands in for the guider inside a sampler: calling it suspends, everything else is the guider's own."""
+
+    def __init__(self, guider):
+        self._guider = guider
+
+    def __getattr__(self, name):
+        return getattr(self._guider, name)
+
+    def __call__(self, x, timestep, model_options={}, seed=None, **kwargs):
+        return getcurrent().parent.switch(ModelCall(x, timestep, model_options, seed, kwargs))
+
+
+class Trajectory:
+    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]."""
+
+    def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs):
+        self.candidate = candidate
+        self.last = None
+        self.request = self.result = None
+        own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
+        step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
+
+        def run():
+            return sampler.sample(AskingModel(guider), sigmas, own_args, step_done, candidate.noise, candidate.latent_image, candidate.denoise_mask, True, **sampler_kwargs)
+
+        self.greenlet = greenlet(run)
+        # A new greenlet starts with an empty context; the host keeps the running node's id in one.
+        self.greenlet.gr_context = contextvars.copy_context()
+
+    def resume(self, *answer):
+        self.candidate.random.restore()
+        out = self.greenlet.switch(*answer)
+        self.candidate.random.save()
+        if self.greenlet.dead:
+            self.request, self.result = None, out
+        else:
+            self.request = out
+        if isinstance(out, StepDone):
+            self.last = out
+
+    @property
+    def x0(self):
+        """The final latent as predicted at the last step done, [1, ...] in the model's space."""
+        return self.last.x0 if self.last else self.result
+
+    def stop(self):
+        if not self.greenlet.dead:
+            self.greenlet.throw(GreenletExit)
+
+
+class Hub:
+    """Runs trajectories in step; model_rows and model_seconds count what the real model did."""
+
+    def __init__(self, guider, trajectories, base_options):
+        self.guider = guider
+        self.living = trajectories
+        self.shared_post_cfg = list(base_options.get(POST_CFG, []))
+        self.conditioning = RowConditioning(guider)
+        self.most_rows = len(trajectories)
+        self.model_rows = 0
+        self.model_seconds = 0.0
+        self.warnings = []
+
+    def run(self, after_step):
+        """Run all to their end. after_step(living) is called whenever every living trajectory has done a step or is
+        finished; it returns those that go on. Returns the trajectories that reached the end."""
+        started = list(self.living)
+        try:
+            with torch.no_grad():
+                for t in started:
+                    t.resume()
+                while any(t.request is not None for t in self.living):
+                    asking = [t for t in self.living if isinstance(t.request, ModelCall)]
+                    if asking:
+                        self._answer(asking)
+                        continue
+                    survivors = after_step(self.living)
+                    for t in self.living:
+                        if t not in survivors:
+                            t.stop()
+                    self.living = survivors
+                    for t in [t for t in self.living if t.request is not None]:
+                        t.resume()
+        finally:
+            for t in started:
+                t.stop()
+        return self.living
+
+    def _answer(self, asking):
+        # Start and end percentages, hooks and many patches read the first row's sigma, so only equal sigmas share a call.
+        sigmas = torch.stack([t.request.sigma.flatten()[0] for t in asking]).tolist()
+        groups = []
+        for sigma, t in zip(sigmas, asking, strict=True):
+            for key, members in groups:
+                if key == (sigma, t.request.x.shape) and self._can_share(members[0].request, t.request):
+                    members.append(t)
+                    break
+            else:
+                groups.append(((sigma, t.request.x.shape), [t]))
+        answers = {}
+        for _, members in groups:
+            while members:
+                fit = rows_that_fit(self.guider, self.conditioning, members[0].request.x.shape, min(self.most_rows, len(members)))
+                part = members[:fit]
+                out = self._evaluate(part)
+                if out is None:
+                    continue
+                answers.update(zip(part, out.split([t.request.x.shape[0] for t in part]), strict=True))
+                members = members[fit:]
+        for t in asking:
+            t.resume(answers[t])
+
+    def _evaluate(self, part):
+        """The real model on some requests, or None when memory ran out and fewer rows are to be tried."""
+        requests = [t.request for t in part]
+        x = torch.cat([r.x for r in requests])
+        sigma = torch.cat([r.sigma.flatten() for r in requests])
+        options, first = self._shared_options(requests), requests[0]
+        rows = [t.candidate.row for t in part for _ in range(t.request.x.shape[0])]
+        started = time.perf_counter()
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        try:
+            with self.conditioning(rows):
+                out = self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs)
+        except Exception as e:
+            comfy.model_management.raise_non_oom(e)
+            if len(part) == 1:
+                raise
+            self.most_rows = (len(part) + 1) // 2
+            self._warn(f"Out of memory with {len(part)} candidates in one model call: going on with {self.most_rows}.")
+        else:
+            self.model_rows += len(rows)
+            self.model_seconds += time.perf_counter() - started
+            return out
+        comfy.model_management.soft_empty_cache()
+        return None
+
+    def _warn(self, text):
+        logging.warning(text)
+        self.warnings.append(text)
+
+    def _can_share(self, a, b):
+        """Same options apart from the functions that samplers append for themselves (the cfg_pp family does)."""
+        shared = ({**r.options, POST_CFG: r.options.get(POST_CFG, [])[: len(self.shared_post_cfg)]} for r in (a, b))
+        return _equal(*shared) and _equal(a.kwargs, b.kwargs)
+
+    def _shared_options(self, requests):
+        options = requests[0].options
+        if len(requests) == 1:
+            return options
+        own = [r.options.get(POST_CFG, [])[len(self.shared_post_cfg) :] for r in requests]
+        if not any(own):
+            return options
+        sizes = [r.x.shape[0] for r in requests]
+
+        def each_its_own(args):
+            parts = []
+            for i, functions in enumerate(own):
+                start, stop = sum(sizes[:i]), sum(sizes[: i + 1])
+                mine = {k: v[start:stop] if torch.is_tensor(v) and v.ndim and v.shape[0] == sum(sizes) else v for k, v in args.items()}
+                for function in functions:
+                    mine["denoised"] = function(mine)
+                parts.append(mine["denoised"])
+            return torch.cat(parts)
+
+        return {**options, POST_CFG: [*self.shared_post_cfg, each_its_own]}
+
+
+def _equal(a, b):
+    if a is b:
+        return True
+    if type(a) is not type(b) or torch.is_tensor(a):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal(v, b[k]) for k, v in a.items())
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return bool(a == b)

@@ -1,0 +1,101 @@
+"""x0 to pictures: what scorers look at, and what the user sees while sampling."""
+
+import math
+
+import comfy.sd
+import comfy.utils
+import folder_paths
+import latent_preview
+import nodes as host_nodes
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+CHUNK = 8
+LONGEST_SIDE = 512
+FRAMES = 3
+
+
+class Previewer:
+    """Decodes x0 to IMAGE tensors, by the best decoder at hand: the VAE given, else the host's TAESD for the model's
+    latents if its files are there, else the host's latent-to-RGB factors (then `warning` says so).
+
+    Raises ValueError when there is none of them.
+    """
+
+    def __init__(self, patcher, vae=None):
+        self.model = patcher.model
+        self.format = patcher.get_model_object("latent_format")
+        self.warning = None
+        self.vae = vae or _taesd(self.format)
+        if self.vae is None:
+            factors = self.format.latent_rgb_factors
+            if factors is None:
+                raise ValueError("There is nothing to turn this model's latents into pictures with: connect a VAE to the vae input.")
+            self.rgb = latent_preview.Latent2RGBPreviewer(factors, self.format.latent_rgb_factors_bias, getattr(self.format, "latent_rgb_factors_reshape", None))
+            self.warning = f"Candidates are scored on the host's coarse latent-to-RGB pictures: connect a VAE, or put {self.format.taesd_decoder_name or 'a small decoder'} into models/vae_approx."
+
+    def __call__(self, x0):
+        """x0 [B, C, ..., h, w] in the model's space -> float [B, H, W, 3] in 0..1 on the CPU, longest side at most 512.
+
+        Of a video the first, middle and last frame stand side by side.
+        """
+        parts = [self._side_by_side(x0[i : i + CHUNK]) for i in range(0, x0.shape[0], CHUNK)]
+        return torch.cat(parts)
+
+    def _side_by_side(self, x0):
+        if x0.ndim < 5:
+            return self._decode(x0)
+        last = x0.shape[2] - 1
+        frames = sorted({0, last // 2, last})[:FRAMES]
+        return torch.cat([self._decode(x0[:, :, t : t + 1]) for t in frames], dim=2)
+
+    def _decode(self, x0):
+        if self.vae is None:
+            images = torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0])
+        else:
+            images = self.vae.decode(self.model.process_latent_out(x0.float())).float().cpu()
+            if images.ndim == 5:
+                images = images[:, 0]
+        shrink = LONGEST_SIDE / max(images.shape[1:3])
+        if shrink < 1:
+            size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
+            images = F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
+        return images[..., :3].clamp(0, 1)
+
+
+def _image(picture):
+    return torch.from_numpy(np.asarray(picture.convert("RGB")).astype(np.float32) / 255)
+
+
+def _taesd(latent_format):
+    """The host's small VAE for these latents, through its own loader; None if its files are not there."""
+    decoder = latent_format.taesd_decoder_name
+    if decoder is None:
+        return None
+    name, loader = decoder.removesuffix("_decoder"), host_nodes.VAELoader()
+    files = folder_paths.get_filename_list("vae_approx")
+    if any(f.startswith(f"{name}_encoder.") for f in files) and any(f.startswith(f"{name}_decoder.") for f in files):
+        return loader.load_vae(name)[0]
+    video = next((f for f in files if f.startswith(decoder)), None)
+    return loader.load_vae(video)[0] if video and decoder in getattr(loader, "video_taes", ()) else None
+
+
+def tile(x0, longest=128):
+    """One latent [1, C, ..., H, W] that shows all rows of x0 [B, C, ..., h, w] as a grid.
+
+    The host's previewers decode only the first row; a grid in latent space shows all of them through whichever
+    previewer the user has chosen. Averaged down where its longer side would pass `longest` and twice a single latent.
+    """
+    if x0.ndim < 4 or x0.shape[0] == 1:
+        return x0[:1]
+    columns = math.ceil(math.sqrt(x0.shape[0]))
+    rows = math.ceil(x0.shape[0] / columns)
+    h, w = x0.shape[-2:]
+    shrink = math.ceil(max(rows * h, columns * w) / max(longest, 2 * max(h, w)))
+    if shrink > 1 and min(h, w) >= shrink:
+        flat = F.avg_pool2d(x0.reshape(-1, 1, h, w), shrink)
+        x0 = flat.reshape(*x0.shape[:-2], *flat.shape[-2:])
+    blank = x0.new_zeros(x0.shape[1:])
+    cells = [*x0, *[blank] * (rows * columns - len(x0))]
+    return torch.cat([torch.cat(cells[r * columns : (r + 1) * columns], dim=-1) for r in range(rows)], dim=-2)[None]

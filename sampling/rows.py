@@ -1,0 +1,99 @@
+"""Rows of a batch: which conditioning belongs to which candidate, and how many candidates fit one model call."""
+
+import bisect
+
+import torch
+from comfy.conds import CONDConstant, CONDList
+
+
+class RowConditioning:
+    """Gives a guider the conditioning of just the rows in a call.
+
+    The host repeats a single row to any batch but otherwise takes the first rows, whoever asks. A candidate grown from
+    row r uses entry r of every per-row tensor (modulo its length), which is what it gets when it is sampled alone.
+    """
+
+    def __init__(self, guider):
+        self.guider = guider
+        self.conds = guider.conds
+        self.per_row = any(_rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()])
+
+    def __call__(self, rows):
+        """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards."""
+        return _Swapped(self.guider, {k: [_pick_all(c, rows) for c in v] for k, v in self.conds.items()} if self.per_row else self.conds)
+
+    def alone(self):
+        """True if a control image comes in a batch: the host hands out its first rows, so calls must be of one row."""
+        return any(hint_rows > 1 for entries in self.conds.values() for c in entries for hint_rows in _hints(c.get("control")))
+
+    def shapes(self, rows):
+        """Sizes of all conditioning tensors as the host's memory estimate wants them, for a batch of `rows`."""
+        sizes = {}
+        for entries in self.conds.values():
+            for cond in entries:
+                for key, value in cond["model_conds"].items():
+                    size = list(value.size())
+                    sizes.setdefault(key, []).append([size[0] * rows, *size[1:]])
+        return sizes
+
+
+class _Swapped:
+    def __init__(self, guider, conds):
+        self.guider, self.conds = guider, conds
+
+    def __enter__(self):
+        self.before, self.guider.conds = self.guider.conds, self.conds
+
+    def __exit__(self, *_):
+        self.guider.conds = self.before
+
+
+def _rows(value):
+    if isinstance(value, CONDList):
+        return max((t.shape[0] for t in value.cond), default=1)
+    if isinstance(value, CONDConstant):
+        return 1
+    tensor = getattr(value, "cond", value)
+    return tensor.shape[0] if torch.is_tensor(tensor) and tensor.ndim else 1
+
+
+def _pick(tensor, rows):
+    return tensor if tensor.shape[0] == 1 else tensor[[r % tensor.shape[0] for r in rows]]
+
+
+def _pick_all(cond, rows):
+    def pick(value):
+        if _rows(value) == 1:
+            return value
+        return value._copy_with([_pick(t, rows) for t in value.cond] if isinstance(value, CONDList) else _pick(value.cond, rows))
+
+    out = {**cond, "model_conds": {k: pick(v) for k, v in cond["model_conds"].items()}}
+    if cond.get("mask") is not None:
+        out["mask"] = _pick(cond["mask"], rows)
+    return out
+
+
+def _hints(control):
+    while control is not None:
+        hint = getattr(control, "cond_hint_original", None)
+        if hint is not None:
+            yield hint.shape[0]
+        control = control.previous_controlnet
+
+
+def rows_that_fit(guider, conditioning, shape, wanted):
+    """The largest number of candidates of `shape` (one row) for one model call, from 1 to `wanted`.
+
+    By the host's own estimate and margin (comfy.samplers.calc_cond_batch). Larger is better: with offloaded weights
+    each call moves the whole model once.
+    """
+    if conditioning.alone():
+        return 1
+    patcher, model = guider.model_patcher, guider.inner_model
+    free = patcher.get_free_memory(patcher.load_device)
+    conds = max(1, sum(len(entries) for entries in guider.conds.values()))
+
+    def needs_too_much(rows):
+        return model.memory_required([rows * conds, *shape[1:]], cond_shapes=conditioning.shapes(rows)) * 1.5 > free
+
+    return max(1, bisect.bisect_left(range(1, wanted + 1), True, key=needs_too_much))

@@ -1,0 +1,45 @@
+"""What scorers get to see, and what they have to be.
+
+A scorer is any object with
+
+    name           str, for the report
+    needs_images   bool; False saves the decoding when no other scorer needs pictures
+    score(pool)    unary: float tensor [M], higher is better; pairwise: float tensor [M, M], symmetric, zero diagonal, >= 0
+
+A scorer that works on a backbone's features asks for them with `pool.features(backbone)`, so that several scorers of
+one backbone share a single forward pass.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass
+class Pool:
+    """One round's candidates. images: float [M, H, W, 3] in 0..1 on the CPU, None if no scorer needs them; x0: predicted
+    final latents [M, C, ...] in the model's space, None for pictures that come from elsewhere; progress: share of the
+    schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step."""
+
+    images: torch.Tensor | None
+    x0: torch.Tensor | None = None
+    progress: float = 1.0
+    sigma: float = 0.0
+    _features: dict = field(default_factory=dict, repr=False)
+
+    def features(self, backbone):
+        """backbone(images), computed once per pool."""
+        if backbone not in self._features:
+            self._features[backbone] = backbone(self.images)
+        return self._features[backbone]
+
+
+def cosine_distance(features):
+    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. One matrix product.
+
+    Rows made of N unit vectors laid end to end give 1 - the mean of the N cosines: they are divided by sqrt(N) here.
+    """
+    flat = torch.nn.functional.normalize(features.float().flatten(1), dim=1)
+    distance = (1 - flat @ flat.T).clamp(min=0)
+    distance = (distance + distance.T) / 2
+    return distance.fill_diagonal_(0)

@@ -1,0 +1,36 @@
+"""What the scores mean together: the paper's raw sum, or scores put on one scale first."""
+
+import numpy as np
+
+CLIP = 3.0
+
+
+def marginals(unary, weighted_pairwise, chosen):
+    """Each chosen item's share of the objective, u_i + sum_j w_ij / 2 over the others; the shares add up to it."""
+    rows = np.asarray(chosen)
+    return unary[rows] + weighted_pairwise[np.ix_(rows, rows)].sum(1) / 2
+
+
+def balanced(unary, pairwise, n, weight):
+    """(u, b, weight) for `select`, such that it maximises mean u + weight * mean b over the group's standardised scores.
+
+    Per pool, robust against one broken preview: u becomes (u - median) / (1.4826 MAD), clipped at 3. Distances are only
+    divided by their 1.4826 MAD: a common shift changes nothing when n is fixed, and clipping would lose concavity.
+    Where the MAD is 0 the standard deviation stands in; scores that are all equal become zeros.
+    In the sum form of the paper lambda's effect grows with n - 1; the returned weight undoes that.
+    """
+    u, b = np.asarray(unary, dtype=np.float64), np.asarray(pairwise, dtype=np.float64)
+    pairs = b[np.triu_indices(len(u), 1)]
+    u = np.clip((u - np.median(u)) / _spread(u), -CLIP, CLIP)
+    return u, b / _spread(pairs), 2 * weight / max(1, n - 1)
+
+
+def _spread(values):
+    """Robust standard deviation; infinite for values without any spread, so that dividing by it gives zeros."""
+    if len(values) == 0:
+        return np.inf
+    deviation = 1.4826 * np.median(np.abs(values - np.median(values)))
+    floor = 1e-12 * max(1e-300, np.abs(values).max())
+    if deviation <= floor:
+        deviation = values.std()
+    return deviation if deviation > floor else np.inf

@@ -1,0 +1,30 @@
+"""Loads the pack the way ComfyUI does: as one package, under a name of its own."""
+
+import importlib.util
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+sys.path.insert(0, str(ROOT / "tests"))
+
+spec = importlib.util.spec_from_file_location("group_inference", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules["group_inference"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["group_inference"])
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """A test that reaches for the network fails instead of passing by luck."""
+    connect = socket.socket.connect
+
+    def only_here(self, address):
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "localhost", "::1"):
+            raise AssertionError(f"a test tried to reach {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_here)

@@ -1,0 +1,65 @@
+"""A candidate is an ordinary run: every survivor equals the stock KSampler alone with its seed and batch size 1."""
+
+import json
+
+import comfy.samplers
+import pytest
+import tiny
+import torch
+from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.scorers.latent import LatentDistance
+
+SAMPLERS = comfy.samplers.KSampler.SAMPLERS
+TOLERANCE = 1e-4
+
+
+def group(model, seed, latent, candidates=4, size=2, positive=None, negative=None, steps=6, cfg=4.0, sampler_name="euler", scheduler="normal", denoise=1.0, ratio=0.5, **more):
+    """Latents and seeds of a group; 4 -> 3 -> 2 with the default ratio of a quarter of the tests below."""
+    with torch.inference_mode():
+        out = GroupKSampler.execute(
+            model, seed, steps, cfg, sampler_name, scheduler, positive or tiny.text(1), negative or tiny.text(2), latent, denoise,
+            candidates, size, ratio, pairwise=LatentDistance(), **more,
+        )  # fmt: skip
+    latent, report = out.args
+    return latent, json.loads(report)
+
+
+@pytest.mark.parametrize("cfg", [1.0, 4.0])
+@pytest.mark.parametrize("model", ["flow", "eps"], indirect=True)
+@pytest.mark.parametrize("sampler_name", SAMPLERS)
+def test_survivors_equal_stock_single_runs(sampler_name, model, cfg):
+    latent, report = group(model, 7, tiny.empty_latent(model), sampler_name=sampler_name, cfg=cfg, ratio=0.25)
+    assert len(report["seeds"]) == 2 and [len(r["kept"]) for r in report["rounds"]] == [3, 2]
+    for row, seed in zip(latent["samples"], report["seeds"], strict=True):
+        alone = tiny.stock(model, seed, tiny.empty_latent(model), sampler_name=sampler_name, cfg=cfg)
+        assert torch.isfinite(alone).all()
+        assert tiny.relative_error(row[None], alone) < TOLERANCE
+
+
+@pytest.mark.parametrize("model", ["flow", "eps"], indirect=True)
+@pytest.mark.parametrize("sampler_name", SAMPLERS)
+def test_image_to_image_with_a_mask(sampler_name, model):
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., 2:7, 1:6] = 1
+    latent = {**tiny.picture_latent(model), "noise_mask": mask}
+    got, report = group(model, 3, latent, sampler_name=sampler_name, denoise=0.7)
+    assert got["noise_mask"] is mask
+    for row, seed in zip(got["samples"], report["seeds"], strict=True):
+        assert tiny.relative_error(row[None], tiny.stock(model, seed, latent, sampler_name=sampler_name, denoise=0.7)) < TOLERANCE
+
+
+@pytest.mark.parametrize("model", ["flow", "eps"], indirect=True)
+@pytest.mark.parametrize("sampler_name", SAMPLERS)
+def test_rows_of_a_batch_keep_their_own_latent_mask_and_text(sampler_name, model):
+    rows = 3
+    masks = torch.rand(rows, 1, 8, 8, generator=torch.Generator().manual_seed(9)).round()
+    latent = {**tiny.picture_latent(model, rows), "noise_mask": masks}
+    positive = tiny.text(1, rows)
+    got, report = group(model, 11, latent, candidates=16, positive=positive, sampler_name=sampler_name, denoise=0.8)
+    assert report["settings"]["starting_candidates"] == rows and len(report["seeds"]) == 2
+    for i, seed in enumerate(report["seeds"]):
+        at = slice(seed - 11, seed - 10)
+        own = {"samples": latent["samples"][at], "noise_mask": masks[at]}
+        own_text = [[positive[0][0][at], {"pooled_output": positive[0][1]["pooled_output"][at]}]]
+        assert tiny.relative_error(got["samples"][i : i + 1], tiny.stock(model, seed, own, positive=own_text, sampler_name=sampler_name, denoise=0.8)) < TOLERANCE
+        assert torch.equal(got["noise_mask"][i : i + 1], masks[at])

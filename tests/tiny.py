@@ -1,0 +1,68 @@
+"""Models of the host's own classes, small and with random weights, and the stock run that everything is compared to."""
+
+import comfy.model_patcher
+import comfy.sample
+import comfy.supported_models
+import nodes
+import torch
+
+TOKENS, WIDTH = 6, 32
+
+
+def _patcher(config):
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model({}, "", device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(False)
+        # The host leaves fresh weights uninitialised.
+        is_scale = parameter.ndim == 1 and not name.endswith("bias")
+        parameter.copy_(torch.ones(parameter.shape) if is_scale else 0.05 * torch.randn(parameter.shape, generator=generator))
+    return comfy.model_patcher.ModelPatcher(model.eval(), torch.device("cpu"), torch.device("cpu"))
+
+
+def flux():
+    """A flow model: Flux with one double and one single block, 16 latent channels."""
+    return _patcher(comfy.supported_models.FluxSchnell({
+        "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "vec_in_dim": WIDTH, "context_in_dim": WIDTH, "hidden_size": 32,
+        "mlp_ratio": 2.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [8, 12, 12], "theta": 10000, "qkv_bias": True,
+        "guidance_embed": False, "txt_ids_dims": [],
+    }))  # fmt: skip
+
+
+def sd15():
+    """An eps-prediction model: the Stable Diffusion 1 U-Net with 32 channels and two levels, 4 latent channels."""
+    return _patcher(comfy.supported_models.SD15({
+        "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "num_res_blocks": [1, 1], "channel_mult": [1, 2],
+        "transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1, "use_spatial_transformer": True,
+        "context_dim": WIDTH, "num_heads": 4, "num_head_channels": -1, "legacy": False, "use_linear_in_transformer": False, "adm_in_channels": None,
+        "use_temporal_attention": False, "use_temporal_resblock": False,
+    }))  # fmt: skip
+
+
+def channels(model):
+    return model.get_model_object("latent_format").latent_channels
+
+
+def text(seed, rows=1):
+    """CONDITIONING as CLIPTextEncode makes it."""
+    generator = torch.Generator().manual_seed(seed)
+    return [[torch.randn(rows, TOKENS, WIDTH, generator=generator), {"pooled_output": torch.randn(rows, WIDTH, generator=generator)}]]
+
+
+def empty_latent(model, rows=1, side=8):
+    return {"samples": torch.zeros(rows, channels(model), side, side)}
+
+
+def picture_latent(model, rows=1, side=8):
+    return {"samples": torch.randn(rows, channels(model), side, side, generator=torch.Generator().manual_seed(5))}
+
+
+def stock(model, seed, latent, positive=None, negative=None, steps=6, cfg=4.0, sampler_name="euler", scheduler="normal", denoise=1.0):
+    """What the host's KSampler gives."""
+    with torch.inference_mode():
+        return nodes.common_ksampler(model, seed, steps, cfg, sampler_name, scheduler, positive or text(1), negative or text(2), latent, denoise=denoise)[0]["samples"]
+
+
+def relative_error(a, b):
+    return float((a - b).abs().max() / b.abs().max())
