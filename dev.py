@@ -45,23 +45,23 @@ def serve(host, arguments):
 
 def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        print(__doc__)  # noqa: T201
+        print(__doc__)
         return 0
     name, arguments = sys.argv[1], sys.argv[2:]
     commands = {
         "demo": lambda host: run(host, "-m", "devtools.demo", *arguments),
         "test": lambda host: run(host, "-m", "pytest", *arguments),
         "serve": lambda host: serve(host, arguments),
-        "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),  # noqa: T201
+        "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
     }
     if name not in commands:
-        print(f"dev.py does not know '{name}': it knows {', '.join(commands)}.", file=sys.stderr)  # noqa: T201
+        print(f"dev.py does not know '{name}': it knows {', '.join(commands)}.", file=sys.stderr)
         return 2
     try:
         return commands[name](find_host())
     except HostError as e:
-        print(e, file=sys.stderr)  # noqa: T201
+        print(e, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

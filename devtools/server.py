@@ -63,7 +63,9 @@ class Server:
         self.output = open(self.log, "w") if self.log else None
         # The network is not needed and must not be waited for.
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-        self.process = subprocess.Popen(command, cwd=self.host.path, stdout=self.output, stderr=subprocess.STDOUT if self.log else None, env={**os.environ, **offline})
+        self.process = subprocess.Popen(
+            command, cwd=self.host.path, stdout=self.output, stderr=subprocess.STDOUT if self.log else None, env={**os.environ, **offline}
+        )
         try:
             self._wait_until_up()
         except BaseException:
@@ -100,7 +102,9 @@ class Server:
 
     def post(self, path, data=None):
         """The decoded answer, also that of a refused prompt."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(data or {}).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", json.dumps(data or {}).encode(), {"Content-Type": "application/json"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 content = answer.read()

@@ -36,7 +36,15 @@ class GardenClipModel(comfy.sd1_clip.SDClipModel):
     def __init__(self, device="cpu", dtype=None, model_options={}):
         config = _text_config()
         tokens = {"start": config["bos_token_id"], "end": config["eos_token_id"], "pad": config["pad_token_id"]}
-        super().__init__(device=device, dtype=dtype, textmodel_json_config=config, model_class=GardenTextModel, special_tokens=tokens, return_projected_pooled=False, model_options=model_options)
+        super().__init__(
+            device=device,
+            dtype=dtype,
+            textmodel_json_config=config,
+            model_class=GardenTextModel,
+            special_tokens=tokens,
+            return_projected_pooled=False,
+            model_options=model_options,
+        )
 
 
 class GardenTextEncoder(comfy.sd1_clip.SD1ClipModel):
@@ -56,7 +64,9 @@ def _text_config():
 def load_garden():
     """(ModelPatcher, CLIP, VAE). Raises FileNotFoundError where the weights were left out, as in the registry package."""
     if not (WEIGHTS / "flux.safetensors").exists():
-        raise FileNotFoundError(f"The garden's weights are not in {WEIGHTS}: they come with the git repository (git clone), not with the registry package.")
+        raise FileNotFoundError(
+            f"The garden's weights are not in {WEIGHTS}: they come with the git repository (git clone), not with the registry package."
+        )
     read = lambda path: {k: v.clone() for k, v in comfy.utils.load_torch_file(str(path), safe_load=True).items()}
     model = comfy.sd.load_diffusion_model_state_dict(read(WEIGHTS / "flux.safetensors"))
     clip = comfy.sd.CLIP(ClipTarget(GardenTokenizers, GardenTextEncoder), state_dict=[read(TEXT_ENCODER / "model.safetensors")])

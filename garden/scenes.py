@@ -51,15 +51,11 @@ def leave_open(scene, rng, share=0.35):
 
 def caption(scene):
     """'two red tulips in a meadow'; open attributes are left out, an open count is a plural."""
-    one = scene.count == 0
-    if scene.species == OPEN:
-        noun = "flower" if one else "flowers"
-    else:
-        noun = (SPECIES if one else PLURALS)[scene.species]
+    names = ("flower", "flowers") if scene.species == OPEN else (SPECIES[scene.species], PLURALS[scene.species])
     words = [
         COUNTS[scene.count] if scene.count != OPEN else "",
         COLOURS[scene.colour] if scene.colour != OPEN else "",
-        noun,
+        names[0 if scene.count == 0 else 1],
         BACKGROUNDS[scene.background] if scene.background != OPEN else "",
     ]
     return " ".join(word for word in words if word)
@@ -170,7 +166,17 @@ def draw_bellflower(pen, x, y, size, lean, shades):
     for side, drop in ((-1, 0.0), (1, 0.12), (0, -0.32)):
         cx, cy = x + side * 0.34 * size, y + drop * size
         pen.line([(x, y - 0.20 * size), (cx, cy - 0.08 * size)], 0.03 * size, hsv(0.30, 0.6, 0.45))
-        bell = [(-0.07, -0.10), (0.07, -0.10), (0.14, 0.12), (0.22, 0.30), (0.08, 0.24), (0.0, 0.32), (-0.08, 0.24), (-0.22, 0.30), (-0.14, 0.12)]
+        bell = [
+            (-0.07, -0.10),
+            (0.07, -0.10),
+            (0.14, 0.12),
+            (0.22, 0.30),
+            (0.08, 0.24),
+            (0.0, 0.32),
+            (-0.08, 0.24),
+            (-0.22, 0.30),
+            (-0.14, 0.12),
+        ]
         pen.polygon([(cx + bx * size, cy + by * size) for bx, by in bell], shades[2])
         pen.polygon([(cx + 0.72 * bx * size, cy + 0.72 * by * size) for bx, by in bell], shades[0])
 

@@ -5,8 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension
 
-from ..garden.loader import WEIGHTS
-from ..garden.loader import GardenLoader
+from ..garden.loader import WEIGHTS, GardenLoader
 from ..scorers.weights import FOLDER
 from .group_ksampler import GroupKSampler
 from .group_sampler import GroupReport, GroupSamplerNode

@@ -17,23 +17,48 @@ class GroupKSampler(io.ComfyNode):
             display_name="Group KSampler",
             category=CATEGORY,
             description="A KSampler that starts many candidates, looks at each one's predicted image after every step and finishes only the group that is jointly best: good, and different from each other. Result i of the report's seeds is what a KSampler with that seed gives.",
-            search_aliases=["ksampler", "group inference", "diverse", "diversity", "best of n", "variations", "batch", "seed hunt", "prune"],
+            search_aliases=[
+                "ksampler",
+                "group inference",
+                "diverse",
+                "diversity",
+                "best of n",
+                "variations",
+                "batch",
+                "seed hunt",
+                "prune",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="The model used for denoising the input latent."),
-                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True, tooltip="Seed of the first candidate; candidate i has seed + i."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Seed of the first candidate; candidate i has seed + i.",
+                ),
                 io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of steps used in the denoising process."),
                 io.Float.Input("cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01, tooltip="Classifier-free guidance scale."),
-                io.Combo.Input("sampler_name", options=comfy.samplers.KSampler.SAMPLERS, tooltip="Any of the host's samplers; each candidate runs it unmodified."),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    tooltip="Any of the host's samplers; each candidate runs it unmodified.",
+                ),
                 io.Combo.Input("scheduler", options=comfy.samplers.KSampler.SCHEDULERS, tooltip="How noise is removed over the steps."),
                 io.Conditioning.Input("positive", tooltip="What to include in the image."),
                 io.Conditioning.Input("negative", tooltip="What to exclude from the image."),
-                io.Latent.Input("latent_image", tooltip="The latent to denoise: one for all candidates, or a batch whose rows are the candidates."),
+                io.Latent.Input(
+                    "latent_image", tooltip="The latent to denoise: one for all candidates, or a batch whose rows are the candidates."
+                ),
                 io.Float.Input("denoise", default=1.0, min=0.0, max=1.0, step=0.01, tooltip="Lower values keep more of the input latent."),
                 *group_inputs(),
             ],
             outputs=[
                 io.Latent.Output(display_name="LATENT", tooltip="The group, best first by its share of the objective."),
-                io.String.Output(display_name="report", tooltip="JSON: seeds of the group in output order, and every round's scores and survivors."),
+                io.String.Output(
+                    display_name="report", tooltip="JSON: seeds of the group in output order, and every round's scores and survivors."
+                ),
             ],
         )
 

@@ -34,13 +34,27 @@ class QIPSelector(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, output_group_size, lambda_score, objective, solver_time_limit, unary=(None,), pairwise=(None,), latent=()) -> io.NodeOutput:
+    def execute(
+        cls,
+        image,
+        output_group_size,
+        lambda_score,
+        objective=("paper",),
+        solver_time_limit=(1.0,),
+        unary=(None,),
+        pairwise=(None,),
+        latent=(),
+    ) -> io.NodeOutput:
         images, samples, n = join_images(image), [x["samples"] for x in latent], output_group_size[0]
         count = sum(s.shape[0] for s in samples)
         if samples and count != len(images):
-            raise ValueError(f"There are {len(images)} images but {count} latents: connect the latents that the images were decoded from, or none.")
+            raise ValueError(
+                f"There are {len(images)} images but {count} latents: connect the latents that the images were decoded from, or none."
+            )
         if n > len(images):
-            raise ValueError(f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images.")
+            raise ValueError(
+                f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images."
+            )
         goal = Objective(unary[0], pairwise[0], lambda_score[0], objective[0], solver_time_limit[0])
         if not goal.scorers:
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer.")
@@ -50,7 +64,21 @@ class QIPSelector(io.ComfyNode):
         best, order = choice.selection, choice.chosen
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
         run.seconds.update(choice.seconds)
-        run.rounds = [Round(0, 0.0, list(range(len(images))), plain(choice.unary), plain(choice.pairwise), order, best.objective, best.bound, best.gap, best.status, choice.seconds)]
+        run.rounds = [
+            Round(
+                0,
+                0.0,
+                list(range(len(images))),
+                plain(choice.unary),
+                plain(choice.pairwise),
+                order,
+                best.objective,
+                best.bound,
+                best.gap,
+                best.status,
+                choice.seconds,
+            )
+        ]
         kept = {"samples": x0[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
         return io.NodeOutput(images[order], kept, order, run.to_json())
 
@@ -64,5 +92,7 @@ def join_images(batches):
     images = torch.cat(batches)
     broken = (~torch.isfinite(images.flatten(1)).all(1)).nonzero().flatten().tolist()
     if broken:
-        raise ValueError(f"Image {broken[0]} (counted from 0) holds NaN or infinite pixels: decode it again at higher precision or leave it out.")
+        raise ValueError(
+            f"Image {broken[0]} (counted from 0) holds NaN or infinite pixels: decode it again at higher precision or leave it out."
+        )
     return images

@@ -10,7 +10,9 @@ from .types import CATEGORY, GroupPairwise, GroupUnary
 
 def model_input(model_type):
     options = weights.choices(model_type)
-    return io.Combo.Input("model", options=options, default=options[0], tooltip="A folder in models/group_scorers, in the Hugging Face layout.")
+    return io.Combo.Input(
+        "model", options=options, default=options[0], tooltip="A folder in models/group_scorers, in the Hugging Face layout."
+    )
 
 
 class UnaryScorer(io.ComfyNode):

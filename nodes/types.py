@@ -12,19 +12,52 @@ GroupPairwise = io.Custom("GROUP_PAIRWISE")
 def group_inputs():
     """How a pool becomes a group: the inputs of both samplers, in the order they appear."""
     return [
-        io.Int.Input("starting_candidates", default=16, min=1, max=4096, tooltip="How many candidates start, seed, seed + 1, ... A latent batch of more than one replaces this by its own rows."),
+        io.Int.Input(
+            "starting_candidates",
+            default=16,
+            min=1,
+            max=4096,
+            tooltip="How many candidates start, seed, seed + 1, ... A latent batch of more than one replaces this by its own rows.",
+        ),
         io.Int.Input("output_group_size", default=4, min=1, max=4096, tooltip="How many are finished and returned."),
-        io.Float.Input("pruning_ratio", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="Share of the candidates removed after each step until output_group_size are left. 0 keeps all to the end and selects once."),
+        io.Float.Input(
+            "pruning_ratio",
+            default=0.5,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Share of the candidates removed after each step until output_group_size are left. 0 keeps all to the end and selects once.",
+        ),
         *objective_inputs(),
-        io.Vae.Input("vae", optional=True, tooltip="Decodes the predicted images for scoring. Without it the model's TAESD is used if its files are in models/vae_approx, else a coarse latent-to-RGB picture."),
-        io.Float.Input("start_percent", default=0.0, min=0.0, max=1.0, step=0.01, advanced=True, tooltip="No candidate is removed before this share of the steps is done: early previews of slow schedules say little."),
+        io.Vae.Input(
+            "vae",
+            optional=True,
+            tooltip="Decodes the predicted images for scoring. Without it the model's TAESD is used if its files are in models/vae_approx, else a coarse latent-to-RGB picture.",
+        ),
+        io.Float.Input(
+            "start_percent",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            advanced=True,
+            tooltip="No candidate is removed before this share of the steps is done: early previews of slow schedules say little.",
+        ),
         *advanced_objective_inputs(),
     ]
 
 
 def objective_inputs():
     return [
-        io.Float.Input("lambda_score", default=1.5, min=0.0, max=1000.0, step=0.01, tooltip="Weight of difference against quality. 0: only quality counts."),
+        io.Float.Input(
+            "lambda_score",
+            default=1.5,
+            min=0.0,
+            max=1000.0,
+            step=0.01,
+            tooltip="Weight of difference against quality. 0: only quality counts.",
+        ),
         GroupUnary.Input("unary", optional=True, tooltip="Scores the quality of one image."),
         GroupPairwise.Input("pairwise", optional=True, tooltip="Scores the difference of two images."),
     ]
@@ -32,7 +65,22 @@ def objective_inputs():
 
 def advanced_objective_inputs():
     return [
-        io.Combo.Input("objective", options=list(OBJECTIVES), default="paper", advanced=True, tooltip="paper: raw scores, summed over all pairs. balanced: scores put on one scale and averaged, so that lambda_score means the same for every group size."),
-        io.Float.Input("solver_time_limit", default=1.0, min=0.0, max=600.0, step=0.1, advanced=True, tooltip="Seconds the solver may take to prove each selection optimal. The best selection found is used in any case."),
+        io.Combo.Input(
+            "objective",
+            options=list(OBJECTIVES),
+            default="paper",
+            optional=True,
+            advanced=True,
+            tooltip="paper: raw scores, summed over all pairs. balanced: scores put on one scale and averaged, so that lambda_score means the same for every group size.",
+        ),
+        io.Float.Input(
+            "solver_time_limit",
+            default=1.0,
+            min=0.0,
+            max=600.0,
+            step=0.1,
+            optional=True,
+            advanced=True,
+            tooltip="Seconds the solver may take to prove each selection optimal. The best selection found is used in any case.",
+        ),
     ]
-

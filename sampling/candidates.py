@@ -49,7 +49,9 @@ def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batc
     rows = latent_image.shape[0]
     draw = next((d for d in (torch.float32, torch.float16, torch.bfloat16) if _same(noise, _draw(shapes, seed, d, batch_index))), None)
     if draw is None:
-        raise ValueError("The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index.")
+        raise ValueError(
+            "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index."
+        )
     candidates = []
     for i in range(rows if rows > 1 else count):
         row = i if rows > 1 else 0

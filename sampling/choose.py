@@ -62,7 +62,9 @@ def choose(pool, objective, n):
             finite[int(broken.argmax())] = False
     rows = np.flatnonzero(finite)
     if len(rows) == 0:
-        raise ValueError("None of the candidates has finite scores: the pictures or latents are broken (NaN). Check the model's precision and the VAE.")
+        raise ValueError(
+            "None of the candidates has finite scores: the pictures or latents are broken (NaN). Check the model's precision and the VAE."
+        )
     u = np.zeros(len(rows)) if unary is None else unary[rows]
     b = np.zeros((len(rows), len(rows))) if pairwise is None else pairwise[np.ix_(rows, rows)]
     n, weight = min(n, len(rows)), objective.weight

@@ -30,13 +30,26 @@ class GroupSampler(Sampler):
     Raises ValueError for what cannot work, before the model is called.
     """
 
-    def __init__(self, sampler, starting_candidates, output_group_size, pruning_ratio, objective, vae=None, start_percent=0.0, batch_index=None, ends_with_batch=True):
+    def __init__(
+        self,
+        sampler,
+        starting_candidates,
+        output_group_size,
+        pruning_ratio,
+        objective,
+        vae=None,
+        start_percent=0.0,
+        batch_index=None,
+        ends_with_batch=True,
+    ):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         self.sampler = sampler
         self.schedule = Schedule(starting_candidates, output_group_size, pruning_ratio, start_percent)
         if starting_candidates > output_group_size and not objective.scorers:
-            raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or set starting_candidates to output_group_size.")
+            raise ValueError(
+                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or set starting_candidates to output_group_size."
+            )
         self.objective = objective
         self.vae = vae
         self.batch_index = batch_index
@@ -55,7 +68,9 @@ class GroupSampler(Sampler):
         for run, fingerprint in reversed(self.runs):
             if samples.shape[0] == len(run.seeds) and torch.allclose(_fingerprint(samples), fingerprint, rtol=2e-2, atol=1e-3):
                 return run
-        raise ValueError("This latent did not come from a sampling node that uses this sampler: connect that node's first output and the SAMPLER it got.")
+        raise ValueError(
+            "This latent did not come from a sampling node that uses this sampler: connect that node's first output and the SAMPLER it got."
+        )
 
 
 class _GroupRun:
@@ -138,7 +153,21 @@ class _GroupRun:
             self.run.seconds[part] += value
         plain = lambda scores: None if scores is None else scores.tolist()
         seeds, survivors = ([t.candidate.seed for t in group] for group in (living, kept))
-        self.run.rounds.append(Round(self.step, sigma, seeds, plain(choice.unary), plain(choice.pairwise), survivors, best.objective, best.bound, best.gap, best.status, seconds))
+        self.run.rounds.append(
+            Round(
+                self.step,
+                sigma,
+                seeds,
+                plain(choice.unary),
+                plain(choice.pairwise),
+                survivors,
+                best.objective,
+                best.bound,
+                best.gap,
+                best.status,
+                seconds,
+            )
+        )
         return kept
 
     def first_tensor(self, x0):
@@ -172,7 +201,9 @@ def refuse_caches(model_options):
     names = {str(name) for name in options} | {str(name) for by_name in options.get("wrappers", {}).values() for name in by_name}
     found = sorted(name for name in names if "cache" in name.lower())
     if found:
-        raise ValueError(f"The model carries {found[0]}, which reuses one call's result in the next and cannot follow candidates that leave the batch: remove that node (EasyCache, LazyCache or the like) from the model's path.")
+        raise ValueError(
+            f"The model carries {found[0]}, which reuses one call's result in the next and cannot follow candidates that leave the batch: remove that node (EasyCache, LazyCache or the like) from the model's path."
+        )
 
 
 def _latent_shapes(guider, latent_image):

@@ -61,7 +61,17 @@ class Trajectory:
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
 
         def run():
-            return sampler.sample(AskingModel(guider), sigmas, own_args, step_done, candidate.noise, candidate.latent_image, candidate.denoise_mask, True, **sampler_kwargs)
+            return sampler.sample(
+                AskingModel(guider),
+                sigmas,
+                own_args,
+                step_done,
+                candidate.noise,
+                candidate.latent_image,
+                candidate.denoise_mask,
+                True,
+                **sampler_kwargs,
+            )
 
         self.greenlet = greenlet(run)
         # A new greenlet starts with an empty context; the host keeps the running node's id in one.

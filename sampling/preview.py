@@ -2,8 +2,6 @@
 
 import math
 
-import comfy.sd
-import comfy.utils
 import folder_paths
 import latent_preview
 import nodes as host_nodes
@@ -32,7 +30,9 @@ class Previewer:
             factors = self.format.latent_rgb_factors
             if factors is None:
                 raise ValueError("There is nothing to turn this model's latents into pictures with: connect a VAE to the vae input.")
-            self.rgb = latent_preview.Latent2RGBPreviewer(factors, self.format.latent_rgb_factors_bias, getattr(self.format, "latent_rgb_factors_reshape", None))
+            self.rgb = latent_preview.Latent2RGBPreviewer(
+                factors, self.format.latent_rgb_factors_bias, getattr(self.format, "latent_rgb_factors_reshape", None)
+            )
             self.warning = f"Candidates are scored on the host's coarse latent-to-RGB pictures: connect a VAE, or put {self.format.taesd_decoder_name or 'a small decoder'} into models/vae_approx."
 
     def __call__(self, x0):

@@ -16,7 +16,9 @@ class RowConditioning:
     def __init__(self, guider):
         self.guider = guider
         self.conds = guider.conds
-        self.per_row = any(_rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()])
+        self.per_row = any(
+            _rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()]
+        )
 
     def __call__(self, rows):
         """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards."""

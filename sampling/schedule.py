@@ -22,7 +22,9 @@ class Schedule:
         if self.end < 1:
             raise ValueError(f"output_group_size must be at least 1, not {self.end}.")
         if self.end > self.start:
-            raise ValueError(f"output_group_size ({self.end}) is larger than the number of candidates ({self.start}): lower it or start with more candidates.")
+            raise ValueError(
+                f"output_group_size ({self.end}) is larger than the number of candidates ({self.start}): lower it or start with more candidates."
+            )
         for name in ("ratio", "start_percent"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{'pruning_ratio' if name == 'ratio' else name} must be between 0 and 1, not {getattr(self, name)}.")

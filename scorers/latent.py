@@ -15,7 +15,9 @@ class LatentDistance:
 
     def score(self, pool):
         if pool.x0 is None:
-            raise ValueError("The latent scorer compares latents: connect the LATENT that belongs to the images, or choose another pairwise scorer.")
+            raise ValueError(
+                "The latent scorer compares latents: connect the LATENT that belongs to the images, or choose another pairwise scorer."
+            )
         x0 = pool.x0.float().cpu()
         # Of a video all frames count as channels; of anything without a picture plane every number does.
         x0 = x0.flatten(1, -3) if x0.ndim > 3 else x0.flatten(1)[:, :, None, None]

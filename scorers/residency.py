@@ -29,7 +29,9 @@ class Resident:
         self.module = _Holder(net.eval().requires_grad_(False))
         if host:
             # Looked up at call time: the host rebinds CoreModelPatcher when dynamic memory is on.
-            self.patcher = comfy.model_patcher.CoreModelPatcher(self.module, load_device=host.text_encoder_device(), offload_device=host.text_encoder_offload_device())
+            self.patcher = comfy.model_patcher.CoreModelPatcher(
+                self.module, load_device=host.text_encoder_device(), offload_device=host.text_encoder_offload_device()
+            )
 
     @property
     def device(self):

@@ -60,7 +60,11 @@ def find(model_type, name):
 
 
 def _missing(folder, known):
-    what = f"download {', '.join(known.files)} from {known.repository} on the Hugging Face hub into it" if known else "put a model in the Hugging Face layout (config.json, model.safetensors, ...) into it"
+    what = (
+        f"download {', '.join(known.files)} from {known.repository} on the Hugging Face hub into it"
+        if known
+        else "put a model in the Hugging Face layout (config.json, model.safetensors, ...) into it"
+    )
     raise FileNotFoundError(f"The scorer's weights are not in {folder}: {what}. Nothing is downloaded by itself.")
 
 
@@ -68,13 +72,14 @@ def image_preprocessing(folder):
     """(height, width), mean, std that the checkpoint was made for. Reads both layouts in use."""
     settings = _read(folder / "preprocessor_config.json") or _read(folder / "processor_config.json").get("image_processor", {})
     if not settings:
-        raise FileNotFoundError(f"{folder} has no preprocessor_config.json: download it from the model's repository, it says at which size the model sees pictures.")
+        raise FileNotFoundError(
+            f"{folder} has no preprocessor_config.json: download it from the model's repository, it says at which size the model sees pictures."
+        )
     cropped = settings.get("do_center_crop", False) and settings.get("crop_size")
     size = settings["crop_size"] if cropped else settings["size"]
-    if isinstance(size, dict):
-        size = (size["height"], size["width"]) if "height" in size else (size["shortest_edge"],) * 2
-    else:
-        size = (size, size)
+    if not isinstance(size, dict):
+        size = {"shortest_edge": size}
+    size = (size.get("height") or size["shortest_edge"], size.get("width") or size["shortest_edge"])
     return size, settings["image_mean"], settings["image_std"]
 
 

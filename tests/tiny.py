@@ -1,10 +1,14 @@
 """Models of the host's own classes, small and with random weights, and the stock run that everything is compared to."""
 
+import json
+
 import comfy.model_patcher
 import comfy.sample
 import comfy.supported_models
 import nodes
 import torch
+from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.scorers.latent import LatentDistance
 
 TOKENS, WIDTH = 6, 32
 
@@ -61,7 +65,35 @@ def picture_latent(model, rows=1, side=8):
 def stock(model, seed, latent, positive=None, negative=None, steps=6, cfg=4.0, sampler_name="euler", scheduler="normal", denoise=1.0):
     """What the host's KSampler gives."""
     with torch.inference_mode():
-        return nodes.common_ksampler(model, seed, steps, cfg, sampler_name, scheduler, positive or text(1), negative or text(2), latent, denoise=denoise)[0]["samples"]
+        return nodes.common_ksampler(
+            model, seed, steps, cfg, sampler_name, scheduler, positive or text(1), negative or text(2), latent, denoise=denoise
+        )[0]["samples"]
+
+
+def group(
+    model,
+    seed,
+    latent,
+    candidates=4,
+    size=2,
+    positive=None,
+    negative=None,
+    steps=6,
+    cfg=4.0,
+    sampler_name="euler",
+    scheduler="normal",
+    denoise=1.0,
+    ratio=0.5,
+    **more,
+):
+    """LATENT and report of GroupKSampler with a scorer that needs no pictures."""
+    with torch.inference_mode():
+        out = GroupKSampler.execute(
+            model, seed, steps, cfg, sampler_name, scheduler, positive or text(1), negative or text(2), latent, denoise,
+            candidates, size, ratio, pairwise=LatentDistance(), **more,
+        )  # fmt: skip
+    latent, report = out.args
+    return latent, json.loads(report)
 
 
 def relative_error(a, b):

@@ -55,8 +55,12 @@ class Autoencoder(nn.Module):
         super().__init__()
         down = lambda: conv(64, 64, stride=2, bias=False)
         up = lambda: [nn.Upsample(scale_factor=2), conv(64, 64, bias=False)]
-        self.taesd_encoder = nn.Sequential(conv(3, 64), *stage(1), down(), *stage(3), down(), *stage(3), down(), *stage(3), conv(64, CHANNELS))
-        self.taesd_decoder = nn.Sequential(Clamp(), conv(CHANNELS, 64), nn.ReLU(), *stage(3), *up(), *stage(3), *up(), *stage(3), *up(), *stage(1), conv(64, 3))
+        self.taesd_encoder = nn.Sequential(
+            conv(3, 64), *stage(1), down(), *stage(3), down(), *stage(3), down(), *stage(3), conv(64, CHANNELS)
+        )
+        self.taesd_decoder = nn.Sequential(
+            Clamp(), conv(CHANNELS, 64), nn.ReLU(), *stage(3), *up(), *stage(3), *up(), *stage(3), *up(), *stage(1), conv(64, 3)
+        )
 
     def encode(self, pictures):
         """Pictures [B, 3, H, W] in 0..1 to model-space latents [B, 16, H/8, W/8]."""
@@ -74,7 +78,12 @@ def loss_of(model, pictures, rgb, bias):
     preview = torch.einsum("bchw,cr->brhw", latents, rgb) + bias
     small = F.avg_pool2d(pictures, 8) * 2 - 1
     reconstruction = (out - pictures).abs().mean() + 4 * F.mse_loss(out, pictures) + 0.5 * edges
-    return reconstruction + 0.05 * F.mse_loss(preview, small) + 0.002 * (latents.square().mean() - 1).square() + 0.0005 * latents.square().mean()
+    return (
+        reconstruction
+        + 0.05 * F.mse_loss(preview, small)
+        + 0.002 * (latents.square().mean() - 1).square()
+        + 0.0005 * latents.square().mean()
+    )
 
 
 def train(scenes, path, build, seed, device, steps=STEPS):

@@ -26,7 +26,9 @@ def make_tokenizer(folder):
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=1000, min_frequency=1, show_progress=False, end_of_word_suffix="</w>", initial_alphabet=alphabet)
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000, min_frequency=1, show_progress=False, end_of_word_suffix="</w>", initial_alphabet=alphabet
+    )
     tokenizer.train_from_iterator([text for _, text in all_captions()], trainer)
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     symbols = alphabet + [s + "</w>" for s in alphabet]
@@ -41,8 +43,15 @@ def make_tokenizer(folder):
 def make_model(tokenizer):
     tower = {"hidden_act": "quick_gelu", "num_attention_heads": 2, "projection_dim": 128}
     text = {
-        **tower, "vocab_size": len(tokenizer), "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 2,
-        "max_position_embeddings": TOKENS, "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.eos_token_id,
+        **tower,
+        "vocab_size": len(tokenizer),
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_hidden_layers": 2,
+        "max_position_embeddings": TOKENS,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.eos_token_id,
     }
     vision = {**tower, "hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 3, "image_size": SIZE, "patch_size": 8}
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))

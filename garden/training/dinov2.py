@@ -59,7 +59,9 @@ def train(scenes, folder, build, seed, device, steps=STEPS):
     fit("dinov2", model, loss_of_step, steps, build, seed, device, lr=1e-3, average=0.995)
     model.half().backbone.save_pretrained(folder)
     size = {"height": SIZE, "width": SIZE}
-    BitImageProcessor(size=size, do_center_crop=False, do_convert_rgb=True, image_mean=MEAN, image_std=STD, resample=3).save_pretrained(folder)
+    BitImageProcessor(size=size, do_center_crop=False, do_convert_rgb=True, image_mean=MEAN, image_std=STD, resample=3).save_pretrained(
+        folder
+    )
     save_file({k: v.contiguous() for k, v in model.heads.state_dict().items()}, folder / "heads.safetensors")
 
 

@@ -80,4 +80,4 @@ def report(held_out, weights, build, device):
     }
     text = json.dumps(figures, indent=2)
     (build / "figures.json").write_text(text)
-    print(text)  # noqa: T201
+    print(text)

@@ -5,6 +5,8 @@ arXiv 2207.12598 (empty captions for classifier-free guidance). The host's Flux 
 trained, so diffusers' twin is; the host's loader reads its layout.
 """
 
+from itertools import pairwise
+
 import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
@@ -121,7 +123,7 @@ def sample(model, texts, prompts, guidance, seed, device, steps=20, side=8):
     x = torch.randn(len(prompts), autoencoder.CHANNELS, side, side, generator=generator).to(device)
     with_caption, without = texts.of(prompts), texts.of([""] * len(prompts))
     sigmas = torch.linspace(1, 0, steps + 1).tolist()
-    for sigma, following in zip(sigmas, sigmas[1:]):
+    for sigma, following in pairwise(sigmas):
         s = torch.full((len(prompts),), sigma, device=device)
         empty = velocity(model, x, s, *without)
         x = x + (following - sigma) * (empty + guidance * (velocity(model, x, s, *with_caption) - empty))

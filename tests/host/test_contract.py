@@ -1,27 +1,13 @@
 """A candidate is an ordinary run: every survivor equals the stock KSampler alone with its seed and batch size 1."""
 
-import json
-
 import comfy.samplers
 import pytest
 import tiny
 import torch
-from group_inference.nodes.group_ksampler import GroupKSampler
-from group_inference.scorers.latent import LatentDistance
+from tiny import group
 
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
 TOLERANCE = 1e-4
-
-
-def group(model, seed, latent, candidates=4, size=2, positive=None, negative=None, steps=6, cfg=4.0, sampler_name="euler", scheduler="normal", denoise=1.0, ratio=0.5, **more):
-    """Latents and seeds of a group; 4 -> 3 -> 2 with the default ratio of a quarter of the tests below."""
-    with torch.inference_mode():
-        out = GroupKSampler.execute(
-            model, seed, steps, cfg, sampler_name, scheduler, positive or tiny.text(1), negative or tiny.text(2), latent, denoise,
-            candidates, size, ratio, pairwise=LatentDistance(), **more,
-        )  # fmt: skip
-    latent, report = out.args
-    return latent, json.loads(report)
 
 
 @pytest.mark.parametrize("cfg", [1.0, 4.0])
@@ -61,5 +47,10 @@ def test_rows_of_a_batch_keep_their_own_latent_mask_and_text(sampler_name, model
         at = slice(seed - 11, seed - 10)
         own = {"samples": latent["samples"][at], "noise_mask": masks[at]}
         own_text = [[positive[0][0][at], {"pooled_output": positive[0][1]["pooled_output"][at]}]]
-        assert tiny.relative_error(got["samples"][i : i + 1], tiny.stock(model, seed, own, positive=own_text, sampler_name=sampler_name, denoise=0.8)) < TOLERANCE
+        assert (
+            tiny.relative_error(
+                got["samples"][i : i + 1], tiny.stock(model, seed, own, positive=own_text, sampler_name=sampler_name, denoise=0.8)
+            )
+            < TOLERANCE
+        )
         assert torch.equal(got["noise_mask"][i : i + 1], masks[at])

@@ -1,0 +1,130 @@
+import comfy.latent_formats
+import comfy.sd
+import folder_paths
+import pytest
+import tiny
+import torch
+from comfy.nested_tensor import NestedTensor
+from comfy.taesd.taesd import TAESD
+from group_inference.sampling.preview import Previewer, tile
+from group_inference.scorers.pool import Pool
+from tiny import group
+
+
+def small_vae():
+    """A real comfy VAE with TAESD's layers and random weights."""
+    torch.manual_seed(0)
+    module = TAESD(latent_channels=16)
+    weights = {
+        k: torch.randn(v.shape) * (2 / max(1, v[0].numel())) ** 0.5 if v.ndim > 1 else torch.zeros(v.shape)
+        for k, v in module.state_dict().items()
+    }
+    return comfy.sd.VAE(sd={**weights, "vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)})
+
+
+@pytest.fixture(autouse=True)
+def no_small_vae_files(monkeypatch):
+    monkeypatch.setattr(folder_paths, "get_filename_list", lambda name: [])
+
+
+def test_a_connected_vae_decodes(flow_model):
+    vae = small_vae()
+    x0 = torch.randn(11, 16, 8, 8)
+    with torch.inference_mode():
+        previewer = Previewer(flow_model, vae)
+        assert previewer.warning is None
+        images = previewer(x0)
+        expected = vae.decode(flow_model.model.process_latent_out(x0))
+    assert images.shape == (11, 64, 64, 3) and torch.allclose(images, expected.cpu(), atol=1e-4)
+
+
+def test_the_hosts_small_vae_is_found_by_its_files(flow_model, monkeypatch, tmp_path):
+    from safetensors.torch import save_file
+
+    sd = small_vae().first_stage_model.state_dict()
+    for part in ("encoder", "decoder"):
+        save_file(
+            {k.removeprefix(f"taesd_{part}."): v.contiguous() for k, v in sd.items() if k.startswith(f"taesd_{part}.")},
+            tmp_path / f"taef1_{part}.safetensors",
+        )
+    monkeypatch.setattr(folder_paths, "get_filename_list", lambda name: ["taef1_decoder.safetensors", "taef1_encoder.safetensors"])
+    monkeypatch.setattr(folder_paths, "get_full_path_or_raise", lambda name, file: str(tmp_path / file))
+    with torch.inference_mode():
+        previewer = Previewer(flow_model)
+        assert previewer.warning is None and previewer.vae is not None
+        assert torch.allclose(previewer(torch.randn(2, 16, 8, 8)).mean(), torch.tensor(0.5), atol=0.5)
+
+
+def test_latent_to_rgb_is_the_last_resort_and_says_so(flow_model):
+    previewer = Previewer(flow_model)
+    assert "connect a VAE" in previewer.warning and "taef1_decoder" in previewer.warning
+    assert previewer(torch.randn(3, 16, 8, 8)).shape == (3, 8, 8, 3)
+
+
+def test_without_any_decoder_the_vae_input_is_named(flow_model, monkeypatch):
+    monkeypatch.setattr(comfy.latent_formats, "Flux", comfy.latent_formats.LatentFormat)
+    bare = flow_model.clone()
+    bare.add_object_patch("latent_format", comfy.latent_formats.LatentFormat())
+    with pytest.raises(ValueError, match="connect a VAE to the vae input"):
+        Previewer(bare)
+
+
+def test_large_pictures_are_scored_small(flow_model, monkeypatch):
+    previewer = Previewer(flow_model)
+    assert previewer(torch.randn(1, 16, 600, 300)).shape == (1, 512, 256, 3)
+
+
+def test_video_shows_its_first_middle_and_last_frame(flow_model):
+    previewer = Previewer(flow_model)
+    x0 = torch.randn(2, 16, 9, 8, 6)
+    images = previewer(x0)
+    assert images.shape == (2, 8, 18, 3)
+    for i, frame in enumerate((0, 4, 8)):
+        assert torch.equal(images[:, :, 6 * i : 6 * i + 6], previewer(x0[:, :, frame]))
+    assert previewer(x0[:, :, :1]).shape == (2, 8, 6, 3)
+
+
+def test_tiles_stand_in_reading_order():
+    x0 = torch.arange(1.0, 6.0).view(5, 1, 1, 1).expand(5, 1, 2, 3)
+    assert tile(x0)[0, 0, ::2, ::3].tolist() == [[1, 2, 3], [4, 5, 0]]
+    assert tile(x0[:1]).shape == (1, 1, 2, 3)
+    assert tile(torch.zeros(4, 16, 7, 2, 3)).shape == (1, 16, 7, 4, 6)
+    assert max(tile(torch.zeros(16, 16, 128, 96)).shape[-2:]) <= 256
+
+
+def test_nested_latents_are_looked_at_by_their_first_tensor(flow_model, monkeypatch):
+    """A latent of two tensors, as video with sound: the host packs it, scorers see the picture part."""
+    seen = []
+
+    class Looking:
+        name, needs_images = "looking", True
+
+        def score(self, pool: Pool):
+            seen.append((tuple(pool.images.shape), tuple(pool.x0.shape)))
+            return pool.x0.mean((1, 2, 3))
+
+    shapes = [(1, 16, 8, 8), (1, 2, 10)]
+    latent = {"samples": NestedTensor([torch.zeros(s) for s in shapes])}
+    extra_conds, noted = flow_model.model.extra_conds, {}
+
+    def with_shapes(**kwargs):
+        import comfy.conds
+
+        noted["latent_shapes"] = kwargs["latent_shapes"]
+        return {
+            **extra_conds(**{**kwargs, "noise": torch.zeros(shapes[0])}),
+            "latent_shapes": comfy.conds.CONDConstant(kwargs["latent_shapes"]),
+        }
+
+    def first_part(x, t, *args, **kwargs):
+        return x * 0.5
+
+    monkeypatch.setattr(flow_model.model, "extra_conds", with_shapes)
+    monkeypatch.setattr(flow_model.model, "apply_model", first_part)
+    got, report = group(flow_model, 5, latent, candidates=3, size=2, unary=Looking())
+    assert seen[0] == ((3, 8, 8, 3), (3, 16, 8, 8))
+    assert [tuple(t.shape) for t in got["samples"].unbind()] == [(2, *s[1:]) for s in shapes]
+    for i, seed in enumerate(report["seeds"]):
+        alone = tiny.stock(flow_model, seed, latent)
+        for ours, stock in zip(got["samples"].unbind(), alone.unbind(), strict=True):
+            assert tiny.relative_error(ours[i : i + 1], stock) < 1e-4

@@ -1,0 +1,240 @@
+"""The pack in a real server, through its HTTP API."""
+
+import copy
+import io
+import json
+import os
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import websocket
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def graph():
+    """The garden workflow, cut down: 4 of 16 in 8 steps."""
+    graph = json.loads((ROOT / "workflows" / "garden.api.json").read_text())
+    graph["7"]["inputs"] |= {"starting_candidates": 16, "steps": 8, "seed": 3}
+    return graph
+
+
+def images(server, entry, node):
+    return [np.asarray(Image.open(io.BytesIO(server.image(i))).convert("RGB")) for i in entry["outputs"][node]["images"]]
+
+
+def report(entry, node="10"):
+    return json.loads(entry["outputs"][node]["text"][0])
+
+
+def run(server, graph):
+    entry = server.wait(server.submit(graph))
+    assert server.error(entry) is None
+    return entry
+
+
+def with_stock_sampler(graph, seed):
+    """The same graph with the host's KSampler in place of the group."""
+    graph = copy.deepcopy(graph)
+    group_only = (
+        "unary",
+        "pairwise",
+        "vae",
+        "starting_candidates",
+        "output_group_size",
+        "pruning_ratio",
+        "lambda_score",
+        "start_percent",
+        "objective",
+        "solver_time_limit",
+    )
+    graph["7"] = {
+        "class_type": "KSampler",
+        "inputs": {k: v for k, v in graph["7"]["inputs"].items() if k not in group_only} | {"seed": seed},
+    }
+    return {k: v for k, v in graph.items() if k not in ("5", "6", "10")}
+
+
+def test_a_group_of_4_from_16_and_each_winner_alone(server, graph):
+    entry = run(server, graph)
+    group, record = images(server, entry, "9"), report(entry)
+    assert len(group) == 4 and len(record["rounds"]) == 2 and record["model_rows"] == 16 + 8 + 4 * 6
+    assert record["settings"]["unary"] == "clip" and record["settings"]["pairwise"] == "dinov2 patches" and record["warnings"] == []
+    for picture, seed in zip(group, record["seeds"], strict=True):
+        alone = images(server, run(server, with_stock_sampler(graph, seed)), "9")[0]
+        assert np.abs(picture.astype(int) - alone).max() <= 1
+
+
+def test_the_group_is_more_different_than_the_first_seeds(server, graph):
+    entry = run(server, graph)
+    first = report(entry)["rounds"][0]
+    chosen = [first["seeds"].index(s) for s in report(entry)["seeds"]]
+    mean = lambda rows: np.mean([first["pairwise"][i][j] for i in rows for j in rows if i < j])
+    assert mean(chosen) > mean(range(4))
+
+
+def test_the_custom_sampling_graph(server, graph):
+    expected = run(server, graph)
+    settings = graph["7"]["inputs"]
+    shared = ("starting_candidates", "output_group_size", "pruning_ratio", "lambda_score", "unary", "pairwise", "vae")
+    graph |= {
+        "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": settings["sampler_name"]}},
+        "21": {"class_type": "GroupSampler", "inputs": {"sampler": ["20", 0], **{k: settings[k] for k in shared}}},
+        "22": {"class_type": "RandomNoise", "inputs": {"noise_seed": settings["seed"]}},
+        "23": {"class_type": "CFGGuider", "inputs": {k: settings[k] for k in ("model", "positive", "negative", "cfg")}},
+        "24": {"class_type": "BasicScheduler", "inputs": {"model": ["1", 0], "scheduler": settings["scheduler"], "steps": settings["steps"], "denoise": 1.0}},
+        "7": {"class_type": "SamplerCustomAdvanced", "inputs": {"noise": ["22", 0], "guider": ["23", 0], "sampler": ["21", 0], "sigmas": ["24", 0], "latent_image": ["4", 0]}},
+        "25": {"class_type": "GroupReport", "inputs": {"sampler": ["21", 0], "latent": ["7", 0]}},
+    }  # fmt: skip
+    graph["10"]["inputs"]["source"] = ["25", 0]
+    entry = run(server, graph)
+    assert report(entry)["seeds"] == report(expected)["seeds"]
+    for ours, theirs in zip(images(server, entry, "9"), images(server, expected, "9"), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_the_selector_on_images_from_disk(server, graph):
+    """Two red, two blue and a green picture: three of them are most different when all colours are there."""
+    folder = server.folder / "input"
+    colours = [(250, 0, 0), (251, 0, 0), (0, 0, 250), (0, 0, 251), (0, 250, 0)]
+    selector = {}
+    for i, colour in enumerate(colours):
+        Image.new("RGB", (32, 32), colour).save(folder / f"{i}.png")
+        selector[f"load{i}"] = {"class_type": "LoadImage", "inputs": {"image": f"{i}.png"}}
+        if i:
+            selector[f"batch{i}"] = {
+                "class_type": "ImageBatch",
+                "inputs": {"image1": [f"batch{i - 1}" if i > 1 else "load0", 0], "image2": [f"load{i}", 0]},
+            }
+    selector["score"] = {"class_type": "PairwiseScorer", "inputs": {"scorer": "color", "scorer.space": "lab"}}
+    selector["pick"] = {
+        "class_type": "QIPSelector",
+        "inputs": {"image": ["batch4", 0], "output_group_size": 3, "lambda_score": 1.5, "pairwise": ["score", 0]},
+    }
+    selector["save"] = {"class_type": "SaveImage", "inputs": {"images": ["pick", 0], "filename_prefix": "picked"}}
+    selector["10"] = {"class_type": "PreviewAny", "inputs": {"source": ["pick", 3]}}
+    entry = run(server, selector)
+    chosen = report(entry)["seeds"]
+    assert len({i // 2 for i in chosen}) == 3
+    assert [tuple(p[0, 0]) for p in images(server, entry, "save")] == [colours[i] for i in chosen]
+
+
+def test_interrupt_while_sampling_and_the_next_prompt(server, graph):
+    slow = copy.deepcopy(graph)
+    slow["7"]["inputs"] |= {"steps": 2000, "seed": 99}
+    prompt = server.submit(slow)
+    listener = websocket.create_connection(f"ws://127.0.0.1:{server.port}/ws?clientId=interrupt", timeout=60)
+    started = time.monotonic()
+    while (
+        not (progress := json.loads(listener.recv()))
+        or progress["type"] != "progress_state"
+        or not any(n["value"] > 2 for n in progress["data"]["nodes"].values() if n["node_id"] == "7")
+    ):
+        assert time.monotonic() - started < 60
+    server.post("/interrupt")
+    entry = server.wait(prompt)
+    listener.close()
+    assert any(kind == "execution_interrupted" for kind, _ in entry["status"]["messages"])
+    graph["7"]["inputs"]["seed"] = 12345
+    assert len(images(server, run(server, graph), "9")) == 4
+
+
+def test_the_live_preview_shows_all_living_candidates(server, graph):
+    """With previews on, as the user has set them: the first preview is a grid of 16, wider than any single latent."""
+    listener = websocket.create_connection(f"ws://127.0.0.1:{server.port}/ws?clientId=watcher", timeout=60)
+    graph["7"]["inputs"]["seed"] = 777
+    prompt = server.submit(graph, client_id="watcher", extra_data={"preview_method": "latent2rgb"})
+    sizes, steps = [], []
+    while True:
+        message = listener.recv()
+        if isinstance(message, bytes):
+            sizes.append(Image.open(io.BytesIO(message[message.index(b"\xff\xd8") :])).size)
+            continue
+        message = json.loads(message)
+        if message["type"] == "progress" and message["data"]["node"] == "7":
+            steps.append((message["data"]["value"], message["data"]["max"]))
+        if message["type"] in ("execution_success", "execution_error"):
+            break
+    listener.close()
+    assert server.error(server.wait(prompt)) is None
+    assert sizes[0][0] == sizes[0][1] and len(sizes) == 8
+    assert steps[-1] == (8, 8)
+
+
+def set_input(node, name, value):
+    return lambda graph: graph[node]["inputs"].__setitem__(name, value)
+
+
+def drop_scorers(graph):
+    del graph["7"]["inputs"]["unary"], graph["7"]["inputs"]["pairwise"]
+
+
+def with_easy_cache(graph):
+    graph["30"] = {
+        "class_type": "EasyCache",
+        "inputs": {"model": ["1", 0], "reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False},
+    }
+    graph["7"]["inputs"]["model"] = ["30", 0]
+
+
+def select_from(*sizes):
+    def change(graph):
+        for i, size in enumerate(sizes):
+            graph[f"e{i}"] = {"class_type": "EmptyImage", "inputs": {"width": size, "height": size, "batch_size": 1, "color": 0}}
+        graph["list"] = {"class_type": "CreateList", "inputs": {f"inputs.input{i}": [f"e{i}", 0] for i in range(len(sizes))}}
+        graph["pick"] = {
+            "class_type": "QIPSelector",
+            "inputs": {"image": ["list", 0], "output_group_size": 2, "lambda_score": 1.0, "pairwise": ["6", 0]},
+        }
+        graph["8"] = {
+            "class_type": "ImageScale",
+            "inputs": {"image": ["pick", 0], "upscale_method": "area", "width": 64, "height": 64, "crop": "disabled"},
+        }
+
+    return change
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    (set_input("7", "output_group_size", 17), "output_group_size (17) is larger than the number of candidates (16): lower it or start with more candidates."),
+    (drop_scorers, "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or set starting_candidates to output_group_size."),
+    (set_input("5", "scorer.text", " "), "The clip scorer compares images with a text: fill in its text input."),
+    (set_input("4", "batch_size", 3), "output_group_size (4) is larger than the number of candidates (3): lower it or start with more candidates."),
+    (set_input("5", "scorer.model", "clip-vit-base-patch32"), "download config.json, model.safetensors, preprocessor_config.json, tokenizer.json, tokenizer_config.json from multimodalart/clip-vit-base-patch32"),
+    (set_input("6", "scorer.model", "dinov2-base"), "download config.json, model.safetensors, preprocessor_config.json from facebook/dinov2-base"),
+    (with_easy_cache, "remove that node (EasyCache, LazyCache or the like) from the model's path."),
+    (select_from(64, 32), "The images have different sizes (32x32, 64x64): scale them to one size first"),
+])  # fmt: skip
+def test_each_error_is_one_sentence_that_names_the_way_out(server, graph, change, sentence):
+    change(graph)
+    error = server.error(server.wait(server.submit(graph)))
+    assert error is not None and sentence in error and "\n" not in error
+
+
+def test_a_scorer_that_is_not_there_is_refused_by_the_host(server, graph):
+    graph["5"]["inputs"]["scorer.model"] = "no such folder"
+    answer = server.post("/prompt", {"prompt": graph})
+    assert "no such folder" in json.dumps(answer["node_errors"])
+
+
+def test_help_pages_are_served(server):
+    extensions = [name for name in server.get("/extensions") if "group_inference" in name]
+    assert all(name.endswith(".js") for name in extensions)
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/extensions/group_inference/docs/GroupKSampler.md") as page:
+        assert b"starting_candidates" in page.read()
+
+
+def test_the_users_folders_are_left_alone(server):
+    """Whatever the server wrote is in its own folder."""
+    host = Path(os.environ["COMFYUI_PATH"])
+    started = server.folder.stat().st_ctime
+    assert not [
+        p
+        for name in ("output", "input", "temp", "user", "models")
+        for p in (host / name).rglob("*")
+        if p.is_file() and p.stat().st_mtime > started + 1
+    ]

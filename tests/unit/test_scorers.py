@@ -1,0 +1,182 @@
+"""Scorers against their formulas, computed another way in float64."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from group_inference.scorers import weights
+from group_inference.scorers.clip import Clip, ClipDistance, ClipText
+from group_inference.scorers.color import ColorHistogram
+from group_inference.scorers.dinov2 import Dinov2, Dinov2Class, Dinov2Patches
+from group_inference.scorers.latent import LatentDistance
+from group_inference.scorers.pool import Pool
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pictures(count, seed=0, height=40, width=28):
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 5, 4, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear").movedim(1, -1)
+
+
+def cosine_distance(rows):
+    rows = rows.double().numpy()
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return 1 - rows @ rows.T
+
+
+@pytest.fixture(params=["dinov2 patches", "dinov2 class", "clip", "color rgb", "color lab", "color hsv", "latent"])
+def pairwise(request, installed):
+    kind, _, option = request.param.partition(" ")
+    if kind == "color":
+        return ColorHistogram(option)
+    if kind == "dinov2":
+        return {"patches": Dinov2Patches, "class": Dinov2Class}[option](Dinov2.shared("tiny-dinov2"))
+    return ClipDistance(Clip.shared("tiny-clip")) if kind == "clip" else LatentDistance()
+
+
+def pool(count, seed=0, order=None):
+    order = torch.arange(count) if order is None else order
+    latents = torch.randn(count, 4, 10, 12, generator=torch.Generator().manual_seed(seed + 1))
+    return Pool(pictures(count, seed)[order], latents[order])
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(2, 20), st.integers(0, 1000))
+def test_a_distance_is_a_distance(pairwise, count, seed):
+    distances = pairwise.score(pool(count, seed))
+    assert distances.shape == (count, count) and distances.dtype == torch.float32
+    assert torch.equal(distances, distances.T) and not distances.diagonal().any() and (distances >= 0).all()
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
+    assert torch.allclose(pairwise.score(pool(count, seed, order)), distances[order][:, order], atol=1e-5)
+
+
+def test_equal_pictures_have_no_distance(pairwise):
+    twice = Pool(pictures(2)[[0, 0, 1]], pool(2).x0[[0, 0, 1]])
+    distances = pairwise.score(twice)
+    assert distances[0, 1] < 1e-3 and distances[0, 2] > 1e-4
+
+
+@pytest.mark.parametrize("backbone", [("tiny-clip", Clip), ("tiny-dinov2", Dinov2)], ids=["clip", "dinov2"])
+def test_features_do_not_depend_on_the_batch(installed, backbone):
+    name, kind = backbone
+    model, images = kind.shared(name), pictures(19)
+    together = model(images)
+    assert torch.allclose(together, torch.cat([model(image[None]) for image in images]), atol=1e-5)
+
+
+def test_clip_text_is_the_cosine_that_transformers_gives(installed):
+    from transformers import CLIPModel, CLIPTokenizer
+
+    model, tokenizer = CLIPModel.from_pretrained(installed / "tiny-clip").double(), CLIPTokenizer.from_pretrained(installed / "tiny-clip")
+    images, text = pictures(5), "two red tulips"
+    backbone = Clip.shared("tiny-clip")
+    ids = tokenizer([text], padding="max_length", max_length=20, return_tensors="pt").input_ids
+    with torch.no_grad():
+        logits = model(input_ids=ids, pixel_values=backbone.pixels(images, torch.float64)).logits_per_image[:, 0]
+    expected = logits / model.logit_scale.exp()
+    assert torch.allclose(ClipText(backbone, text).score(Pool(images)).double(), expected, atol=1e-5)
+
+
+def test_the_text_matters_and_so_does_its_order(installed):
+    scores = [ClipText(Clip.shared("tiny-clip"), text).score(Pool(pictures(3))) for text in ("a red rose", "a rose red", "blue sea")]
+    assert not torch.allclose(scores[0], scores[1], atol=1e-4) and not torch.allclose(scores[0], scores[2], atol=1e-4)
+
+
+def test_a_long_text_is_cut_with_a_warning(installed, caplog):
+    assert torch.isfinite(ClipText(Clip.shared("tiny-clip"), "petal " * 30).score(Pool(pictures(2)))).all()
+    assert "was cut" in caplog.text
+
+
+def test_patch_distance_is_one_minus_the_mean_cosine_place_by_place(installed):
+    backbone, images = Dinov2.shared("tiny-dinov2"), pictures(4)
+    tokens = backbone(images)
+    assert tokens.shape == (4, 1 + 16, 32)
+    patches = torch.nn.functional.normalize(tokens[:, 1:].double(), dim=-1)
+    expected = 1 - torch.einsum("ipc,jpc->ijp", patches, patches).mean(-1)
+    assert torch.allclose(Dinov2Patches(backbone).score(Pool(images)).double(), expected, atol=1e-5)
+    assert np.allclose(Dinov2Class(backbone).score(Pool(images)).numpy(), cosine_distance(tokens[:, 0]), atol=1e-5)
+
+
+def test_clip_distance(installed):
+    backbone, images = Clip.shared("tiny-clip"), pictures(4)
+    assert np.allclose(ClipDistance(backbone).score(Pool(images)).numpy(), cosine_distance(backbone(images)), atol=1e-5)
+
+
+def test_features_are_computed_once_for_all_scorers_of_a_backbone(installed, monkeypatch):
+    backbone, calls = Clip.shared("tiny-clip"), []
+    assert Clip.shared("tiny-clip") is backbone
+    features = backbone.features
+    monkeypatch.setattr(backbone, "features", lambda net, pixels: calls.append(len(pixels)) or features(net, pixels))
+    both = Pool(pictures(5))
+    ClipText(backbone, "rose").score(both)
+    ClipDistance(backbone).score(both)
+    assert calls == [5]
+
+
+def test_both_layouts_of_the_preprocessor_are_read(installed, models, old_layout):
+    assert weights.image_preprocessing(models / "tiny-clip") == weights.image_preprocessing(old_layout / "tiny-clip")
+    assert Dinov2.shared("tiny-dinov2").size == (56, 56)
+
+
+def test_colour_histograms_by_numpy():
+    scorer, images = ColorHistogram("rgb"), pictures(3, height=128, width=128)
+    histograms = []
+    for image in images.numpy():
+        edges = [np.linspace(0, 1, 9)] * 3
+        histograms.append(np.histogramdd(image.reshape(-1, 3), bins=edges)[0].ravel() / image[..., 0].size)
+    expected = [[np.sqrt(max(0, 1 - np.sqrt(a * b).sum())) for b in histograms] for a in histograms]
+    assert np.allclose(scorer.score(Pool(images)).numpy(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("space", ["rgb", "lab", "hsv"])
+def test_colour_ignores_layout(space):
+    left_red, left_blue = torch.zeros(64, 64, 3), torch.zeros(64, 64, 3)
+    left_red[:, :32, 0] = left_red[:, 32:, 2] = 1
+    left_blue[:, 32:, 0] = left_blue[:, :32, 2] = 1
+    distances = ColorHistogram(space).score(Pool(torch.stack([left_red, left_blue, torch.ones(64, 64, 3)])))
+    assert distances[0, 1] < 0.01 and distances[0, 2] == pytest.approx(1, abs=0.01)
+
+
+def test_latent_distance_of_video_and_of_few_candidates():
+    assert LatentDistance().score(Pool(None, torch.randn(3, 4, 5, 10, 12))).shape == (3, 3)
+    assert LatentDistance().score(Pool(None, torch.randn(2, 4, 30))).shape == (2, 2)
+    with pytest.raises(ValueError, match="connect the LATENT"):
+        LatentDistance().score(Pool(pictures(2)))
+
+
+def test_missing_weights_name_repository_folder_and_files(installed):
+    with pytest.raises(FileNotFoundError, match="clip-vit-base-patch32") as error:
+        Clip.shared("clip-vit-base-patch32")
+    for part in (str(installed), "multimodalart/clip-vit-base-patch32", "model.safetensors", "tokenizer.json", "Nothing is downloaded"):
+        assert part in str(error.value)
+    with pytest.raises(FileNotFoundError, match="Hugging Face layout"):
+        Dinov2.shared("something else")
+
+
+def test_what_is_on_disk_is_offered_after_the_papers_model(installed):
+    assert weights.choices("clip") == ["clip-vit-base-patch32", "tiny-clip"]
+    assert weights.choices("dinov2") == ["dinov2-base", "tiny-dinov2"]
+
+
+def test_solver_and_scorers_work_without_comfyui():
+    code = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("pack", "__init__.py", submodule_search_locations=["."])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+import torch
+from pack.scorers.color import ColorHistogram
+from pack.scorers.pool import Pool
+from pack.solver import select
+distances = ColorHistogram("lab").score(Pool(torch.rand(5, 16, 16, 3)))
+assert len(select(torch.zeros(5), distances, 2).indices) == 2
+assert not any(name.split(".")[0] in ("comfy", "folder_paths", "nodes") for name in sys.modules), "the host was imported"
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

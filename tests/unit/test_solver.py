@@ -1,0 +1,143 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from group_inference.solver import balanced, select
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+FAMILIES = ("diffuse", "clustered", "copies", "negative unary", "no distance", "not concave", "huge", "tiny")
+
+
+def instance(items, family, seed):
+    """Scores as scorers give them, and the awkward ones."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(2 if family == "clustered" else items, 6))
+    features = centres[rng.integers(len(centres), size=items)] + 0.1 * rng.normal(size=(items, 6))
+    if family == "copies":
+        features = features[rng.integers(max(1, items // 3), size=items)]
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    unary, pairwise = rng.uniform(0.2, 0.35, items), 1 - features @ features.T
+    if family == "copies":
+        unary[:] = unary[0]
+    if family == "negative unary":
+        unary = -rng.uniform(0, 3, items)
+    if family == "no distance":
+        pairwise[:] = 0
+    if family == "not concave":
+        pairwise = rng.normal(size=(items, items))
+        pairwise = pairwise + pairwise.T
+    factor = {"huge": 1e6, "tiny": 1e-6}.get(family, 1.0)
+    return unary * factor, pairwise * factor
+
+
+def value(unary, pairwise, chosen, weight):
+    return unary[list(chosen)].sum() + weight * sum(pairwise[i, j] for i, j in itertools.combinations(chosen, 2))
+
+
+def brute_force(unary, pairwise, n, weight):
+    subsets = np.array(list(itertools.combinations(range(len(unary)), n)))
+    total = unary[subsets].sum(1)
+    for a, b in itertools.combinations(range(n), 2):
+        total = total + weight * pairwise[subsets[:, a], subsets[:, b]]
+    return total.max()
+
+
+def check(unary, pairwise, n, weight, result, best):
+    scale = max(1e-300, np.abs(unary).max(), weight * np.abs(pairwise).max())
+    assert len(set(result.indices)) == n
+    assert result.objective == pytest.approx(value(unary, pairwise, result.indices, weight), abs=1e-9 * scale)
+    assert result.objective == pytest.approx(best, abs=1e-7 * scale)
+    assert result.bound >= best - 1e-9 * scale
+    assert result.gap == pytest.approx(result.bound - result.objective)
+    assert result.status == "optimal"
+
+
+@pytest.mark.parametrize(("items", "n"), [(m, n) for m in range(1, 15) for n in range(1, m + 1)])
+def test_every_shape_up_to_14_against_brute_force(items, n):
+    family = FAMILIES[(items * 31 + n) % len(FAMILIES)]
+    unary, pairwise = instance(items, family, items * 100 + n)
+    check(unary, pairwise, n, 1.5, select(unary, pairwise, n, 1.5, time_limit=60), brute_force(unary, pairwise, n, 1.5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 9), st.data(), st.sampled_from(FAMILIES), st.sampled_from([0.0, 0.1, 1.5, 5.0]), st.integers(0, 10**6))
+def test_random_instances_against_brute_force(items, data, family, weight, seed):
+    n = data.draw(st.integers(1, items))
+    unary, pairwise = instance(items, family, seed)
+    check(unary, pairwise, n, weight, select(unary, pairwise, n, weight, time_limit=60), brute_force(unary, pairwise, n, weight))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(3, 9), st.integers(0, 10**6))
+def test_renumbering_the_items_renumbers_the_answer(items, seed):
+    unary, pairwise = instance(items, "diffuse", seed)
+    first = select(unary, pairwise, 2, 1.5)
+    others = sorted((value(unary, pairwise, c, 1.5) for c in itertools.combinations(range(items), 2)), reverse=True)
+    assume(others[0] - others[1] > 1e-6)
+    order = np.random.default_rng(seed).permutation(items)
+    second = select(unary[order], pairwise[np.ix_(order, order)], 2, 1.5)
+    assert [int(order[i]) for i in second.indices] == list(first.indices)
+
+
+def test_the_best_share_comes_first():
+    unary, pairwise = instance(8, "diffuse", 3)
+    chosen = select(unary, pairwise, 4, 1.5).indices
+    shares = [unary[i] + 1.5 * sum(pairwise[i, j] for j in chosen if j != i) / 2 for i in chosen]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_ties_go_to_the_lower_index():
+    assert select(np.zeros(6), np.zeros((6, 6)), 3).indices == (0, 1, 2)
+
+
+@pytest.mark.parametrize("items", [64, 300])
+def test_a_time_limit_keeps_the_incumbent_and_a_valid_bound(items):
+    unary, pairwise = instance(items, "clustered", 1)
+    result = select(unary, pairwise, items // 8, 1.5, time_limit=0.0)
+    assert result.status == ("gap" if items == 64 else "heuristic")
+    assert math.isfinite(result.bound) and result.bound > result.objective
+    assert result.objective > np.mean(
+        [value(unary, pairwise, np.random.default_rng(i).permutation(items)[: items // 8], 1.5) for i in range(20)]
+    )
+
+
+def test_the_same_answer_twice():
+    unary, pairwise = instance(20, "clustered", 4)
+    assert select(unary, pairwise, 5).indices == select(unary, pairwise, 5).indices
+
+
+@pytest.mark.parametrize(("change", "named"), [
+    ({"unary": np.zeros((4, 1))}, "unary"),
+    ({"unary": np.zeros(0)}, "unary"),
+    ({"unary": np.array([0.0, 1.0, np.nan, 0.0])}, "unary"),
+    ({"pairwise": np.zeros((4, 3))}, "pairwise"),
+    ({"pairwise": np.full((4, 4), np.inf)}, "pairwise"),
+    ({"pairwise": np.triu(np.ones((4, 4)))}, "pairwise must be symmetric"),
+    ({"n": 0}, "n must be"),
+    ({"n": 5}, "n must be"),
+    ({"weight": -1.0}, "weight"),
+    ({"weight": math.nan}, "weight"),
+])  # fmt: skip
+def test_bad_input_is_named(change, named):
+    with pytest.raises(ValueError, match=named):
+        select(**{"unary": np.zeros(4), "pairwise": np.zeros((4, 4)), "n": 2, "weight": 1.0, **change})
+
+
+def test_balanced_makes_scores_comparable():
+    unary, pairwise = instance(12, "diffuse", 5)
+    for n in (2, 5):
+        u, b, weight = balanced(unary, pairwise, n, 1.5)
+        scaled = balanced(7 * unary + 100, 3 * pairwise, n, 1.5)
+        assert select(u, b, n, weight).indices == select(*scaled[:2], n, scaled[2]).indices
+        chosen = select(u, b, n, weight)
+        pairs = np.array([b[i, j] for i, j in itertools.combinations(chosen.indices, 2)])
+        assert chosen.objective == pytest.approx(n * (u[list(chosen.indices)].mean() + 1.5 * pairs.mean()))
+
+
+def test_one_broken_preview_does_not_move_the_others_scores():
+    unary = np.array([0.2, 0.21, 0.22, 0.23, 0.24, -50.0])
+    u, _, _ = balanced(unary, np.zeros((6, 6)), 2, 1.0)
+    assert u.min() == -3 and np.ptp(u[:5]) > 1
+    assert not balanced(np.ones(5), np.zeros((5, 5)), 2, 1.0)[0].any()
