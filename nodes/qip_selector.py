@@ -3,7 +3,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sampling.choose import Objective, choose
-from ..sampling.record import Round, Run
+from ..sampling.record import Run
 from ..scorers.pool import Pool
 from .types import CATEGORY, advanced_objective_inputs, objective_inputs
 
@@ -60,25 +60,10 @@ class QIPSelector(io.ComfyNode):
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer.")
         x0 = torch.cat(samples) if samples else None
         choice = choose(Pool(images, x0), goal, n)
-        plain = lambda scores: None if scores is None else scores.tolist()
-        best, order = choice.selection, choice.chosen
+        order = choice.chosen
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
+        run.rounds = [choice.as_round(0, 0.0, list(range(len(images))), {})]
         run.seconds.update(choice.seconds)
-        run.rounds = [
-            Round(
-                0,
-                0.0,
-                list(range(len(images))),
-                plain(choice.unary),
-                plain(choice.pairwise),
-                order,
-                best.objective,
-                best.bound,
-                best.gap,
-                best.status,
-                choice.seconds,
-            )
-        ]
         kept = {"samples": x0[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
         return io.NodeOutput(images[order], kept, order, run.to_json())
 

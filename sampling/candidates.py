@@ -47,8 +47,11 @@ def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batc
     Raises ValueError when the noise is not the host's ordinary noise for that seed.
     """
     rows = latent_image.shape[0]
-    draw = next((d for d in (torch.float32, torch.float16, torch.bfloat16) if _same(noise, _draw(shapes, seed, d, batch_index))), None)
-    if draw is None:
+    silent = not noise.any()  # DisableNoise: the latent already has its noise
+    # The host draws in float32 and rounds to the type of the latent.
+    drawn = (d for d in (torch.float32, torch.float16, torch.bfloat16) if _same(noise, _draw(shapes, seed, d, batch_index)))
+    dtype = torch.float32 if silent else next(drawn, None)
+    if dtype is None:
         raise ValueError(
             "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index."
         )
@@ -57,7 +60,7 @@ def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batc
         row = i if rows > 1 else 0
         own_seed = (seed + i) % SEEDS
         own_index = None if batch_index is None else [batch_index[row]]
-        own_noise = _draw([(1, *shape[1:]) for shape in shapes], own_seed, draw, own_index).to(noise)
+        own_noise = _draw([(1, *shape[1:]) for shape in shapes], own_seed, dtype, own_index).to(noise) * (not silent)
         at = slice(row, row + 1)
         mask = None if denoise_mask is None else denoise_mask[at]
         candidates.append(Candidate(own_seed, row, own_noise, latent_image[at], mask, RandomState(noise.device)))

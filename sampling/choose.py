@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..solver import Selection, balanced, select
+from .record import Round
 
 OBJECTIVES = ("paper", "balanced")
 
@@ -45,6 +46,13 @@ class Choice:
     chosen: list[int]
     selection: Selection
     seconds: dict[str, float]
+
+    def as_round(self, step, sigma, seeds, seconds):
+        """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
+        plain = lambda scores: None if scores is None else scores.tolist()
+        best, kept = self.selection, [seeds[i] for i in self.chosen]
+        proof = (best.objective, best.bound, best.gap, best.status)
+        return Round(step, sigma, seeds, plain(self.unary), plain(self.pairwise), kept, *proof, {**seconds, **self.seconds})
 
 
 def choose(pool, objective, n):

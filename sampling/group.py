@@ -13,7 +13,7 @@ from .candidates import make_candidates
 from .choose import choose
 from .hub import Hub, Trajectory
 from .preview import Previewer, tile
-from .record import Round, Run
+from .record import Run
 from .resident_models import models_kept
 from .schedule import Schedule
 
@@ -46,10 +46,6 @@ class GroupSampler(Sampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         self.sampler = sampler
         self.schedule = Schedule(starting_candidates, output_group_size, pruning_ratio, start_percent)
-        if starting_candidates > output_group_size and not objective.scorers:
-            raise ValueError(
-                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or set starting_candidates to output_group_size."
-            )
         self.objective = objective
         self.vae = vae
         self.batch_index = batch_index
@@ -84,6 +80,10 @@ class _GroupRun:
         self.shapes = _latent_shapes(guider, latent_image)
         count = latent_image.shape[0] if latent_image.shape[0] > 1 else group.schedule.start
         self.schedule = Schedule(count, group.schedule.end, group.schedule.ratio, group.schedule.start_percent)
+        if count > self.schedule.end and not group.objective.scorers:
+            raise ValueError(
+                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
+            )
         refuse_caches(guider.model_options)
         seed = self.extra_args["seed"] or 0
         self.run = Run({
@@ -102,21 +102,22 @@ class _GroupRun:
             finished = self.hub.run(self.after_step)
             if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one
                 finished = self.select(finished, self.schedule.end)
-        if self.group.ends_with_batch:
+        finished = self.whole(finished, [t.result for t in finished], "result")
+        if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
         samples = torch.cat([t.result for t in finished])
         self.run.seeds = [t.candidate.seed for t in finished]
         self.run.model_rows = self.hub.model_rows
         self.run.seconds["model"] = self.hub.model_seconds
         self.run.warnings += self.hub.warnings
-        self.group.runs.append((self.run, _fingerprint(guider.inner_model.process_latent_out(samples.float()))))
+        group.runs.append((self.run, _fingerprint(guider.inner_model.process_latent_out(samples.float()))))
         return samples
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
         self.step = max(t.last.step for t in living if t.last)
         if len(living) > self.schedule.end:
-            living = self.drop_broken(living)
+            living = self.whole(living, [t.x0 for t in living], "x0")
             n = self.schedule.survivors(len(living), self.step, self.steps)
             if n < len(living):
                 living = self.select(living, n)
@@ -124,13 +125,13 @@ class _GroupRun:
         self.tell(living, self.as_one_picture(living))
         return living
 
-    def drop_broken(self, living):
-        finite = torch.isfinite(torch.cat([t.x0 for t in living]).flatten(1)).all(1).tolist()
-        self.report_broken([t for t, ok in zip(living, finite, strict=True) if not ok], "x0")
-        whole = [t for t, ok in zip(living, finite, strict=True) if ok]
-        if not whole:
+    def whole(self, trajectories, latents, what):
+        """Those whose latents are finite. Raises ValueError if none are."""
+        finite = torch.isfinite(torch.cat(latents).flatten(1)).all(1).tolist()
+        self.report_broken([t for t, ok in zip(trajectories, finite, strict=True) if not ok], what)
+        if not any(finite):
             raise ValueError("All candidates became NaN while sampling: the model does not work at this precision or with these settings.")
-        return whole
+        return [t for t, ok in zip(trajectories, finite, strict=True) if ok]
 
     def report_broken(self, broken, what):
         for t in broken:
@@ -146,29 +147,11 @@ class _GroupRun:
             pool = Pool(pictures, self.first_tensor(x0), min(1.0, (self.step + 1) / self.steps), sigma)
             choice = choose(pool, self.group.objective, n)
         self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
-        kept = [living[i] for i in choice.chosen]
-        best = choice.selection
-        seconds = {"model": self.hub.model_seconds - self.run.seconds["model"], "preview": previewed, **choice.seconds}
-        for part, value in seconds.items():
+        seconds = {"model": self.hub.model_seconds - self.run.seconds["model"], "preview": previewed}
+        self.run.rounds.append(choice.as_round(self.step, sigma, [t.candidate.seed for t in living], seconds))
+        for part, value in self.run.rounds[-1].seconds.items():
             self.run.seconds[part] += value
-        plain = lambda scores: None if scores is None else scores.tolist()
-        seeds, survivors = ([t.candidate.seed for t in group] for group in (living, kept))
-        self.run.rounds.append(
-            Round(
-                self.step,
-                sigma,
-                seeds,
-                plain(choice.unary),
-                plain(choice.pairwise),
-                survivors,
-                best.objective,
-                best.bound,
-                best.gap,
-                best.status,
-                seconds,
-            )
-        )
-        return kept
+        return [living[i] for i in choice.chosen]
 
     def first_tensor(self, x0):
         """The picture part of a latent that the host has packed from several tensors."""

@@ -10,6 +10,7 @@ import contextvars
 import logging
 import time
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 import comfy.model_management
 import torch
@@ -61,17 +62,8 @@ class Trajectory:
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
 
         def run():
-            return sampler.sample(
-                AskingModel(guider),
-                sigmas,
-                own_args,
-                step_done,
-                candidate.noise,
-                candidate.latent_image,
-                candidate.denoise_mask,
-                True,
-                **sampler_kwargs,
-            )
+            own = (candidate.noise, candidate.latent_image, candidate.denoise_mask)
+            return sampler.sample(AskingModel(guider), sigmas, own_args, step_done, *own, disable_pbar=True, **sampler_kwargs)
 
         self.greenlet = greenlet(run)
         # A new greenlet starts with an empty context; the host keeps the running node's id in one.
@@ -125,9 +117,8 @@ class Hub:
                         self._answer(asking)
                         continue
                     survivors = after_step(self.living)
-                    for t in self.living:
-                        if t not in survivors:
-                            t.stop()
+                    for t in set(self.living) - set(survivors):
+                        t.stop()
                     self.living = survivors
                     for t in [t for t in self.living if t.request is not None]:
                         t.resume()
@@ -139,16 +130,15 @@ class Hub:
     def _answer(self, asking):
         # Start and end percentages, hooks and many patches read the first row's sigma, so only equal sigmas share a call.
         sigmas = torch.stack([t.request.sigma.flatten()[0] for t in asking]).tolist()
-        groups = []
+        groups = {}
         for sigma, t in zip(sigmas, asking, strict=True):
-            for key, members in groups:
-                if key == (sigma, t.request.x.shape) and self._can_share(members[0].request, t.request):
-                    members.append(t)
-                    break
-            else:
-                groups.append(((sigma, t.request.x.shape), [t]))
+            alike = groups.setdefault((sigma, t.request.x.shape), [])
+            members = next((m for m in alike if self._can_share(m[0].request, t.request)), None)
+            if members is None:
+                alike.append(members := [])
+            members.append(t)
         answers = {}
-        for _, members in groups:
+        for members in chain.from_iterable(groups.values()):
             while members:
                 fit = rows_that_fit(self.guider, self.conditioning, members[0].request.x.shape, min(self.most_rows, len(members)))
                 part = members[:fit]
@@ -201,13 +191,12 @@ class Hub:
         own = [r.options.get(POST_CFG, [])[len(self.shared_post_cfg) :] for r in requests]
         if not any(own):
             return options
-        sizes = [r.x.shape[0] for r in requests]
+        ends = list(accumulate(r.x.shape[0] for r in requests))
 
         def each_its_own(args):
             parts = []
-            for i, functions in enumerate(own):
-                start, stop = sum(sizes[:i]), sum(sizes[: i + 1])
-                mine = {k: v[start:stop] if torch.is_tensor(v) and v.ndim and v.shape[0] == sum(sizes) else v for k, v in args.items()}
+            for start, stop, functions in zip([0, *ends], ends, own, strict=False):
+                mine = {k: v[start:stop] if torch.is_tensor(v) and v.ndim and v.shape[0] == ends[-1] else v for k, v in args.items()}
                 for function in functions:
                     mine["denoised"] = function(mine)
                 parts.append(mine["denoised"])

@@ -84,7 +84,7 @@ def _hints(control):
 
 
 def rows_that_fit(guider, conditioning, shape, wanted):
-    """The largest number of candidates of `shape` (one row) for one model call, from 1 to `wanted`.
+    """The largest number of requests of `shape` (usually one row each) for one model call, from 1 to `wanted`.
 
     By the host's own estimate and margin (comfy.samplers.calc_cond_batch). Larger is better: with offloaded weights
     each call moves the whole model once.
@@ -96,6 +96,7 @@ def rows_that_fit(guider, conditioning, shape, wanted):
     conds = max(1, sum(len(entries) for entries in guider.conds.values()))
 
     def needs_too_much(rows):
-        return model.memory_required([rows * conds, *shape[1:]], cond_shapes=conditioning.shapes(rows)) * 1.5 > free
+        needed = model.memory_required([rows * shape[0] * conds, *shape[1:]], cond_shapes=conditioning.shapes(rows * shape[0]))
+        return needed * 1.5 > free
 
     return max(1, bisect.bisect_left(range(1, wanted + 1), True, key=needs_too_much))

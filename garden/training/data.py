@@ -25,6 +25,11 @@ class Scenes:
     def scene(self, i):
         return Scene(*self.attributes[i].tolist())
 
+    def where(self, condition):
+        """Those scenes that fulfil condition(scene)."""
+        rows = [i for i in range(len(self)) if condition(self.scene(i))]
+        return Scenes(self.pictures[rows], self.attributes[rows])
+
     def batch(self, rows, device):
         """Pictures of some rows as float [B, 3, 64, 64] in 0..1."""
         return torch.from_numpy(self.pictures[rows]).to(device).movedim(-1, 1).float() / 255

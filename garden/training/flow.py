@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import CLIPModel, CLIPTokenizer
 
-from ..scenes import all_captions, caption, leave_open
+from ..scenes import all_captions, caption, held_out, leave_open
 from . import autoencoder, clip
 from .loop import fit
 
@@ -92,6 +92,7 @@ def train(scenes, clip_folder, autoencoder_path, path, build, seed, device, step
         if ".linear." in name and "norm" in name or name.startswith(("norm_out.linear", "proj_out")):
             torch.nn.init.zeros_(parameter)
     texts = TextTable(clip_folder, device)
+    scenes = scenes.where(lambda scene: not held_out(scene))
     latents = encode_all(scenes, autoencoder.load(autoencoder_path, device), device)
 
     def loss_of_step(rng):

@@ -219,13 +219,45 @@ def test_caches_between_calls_are_refused(flow_model, node):
         group(cached, 3, tiny.empty_latent(flow_model))
 
 
+class OtherNoise:
+    seed = 3
+
+    def generate_noise(self, latent):
+        return torch.rand(latent["samples"].shape)
+
+
+def sample_with(noise, model, sampler, latent):
+    with torch.inference_mode():
+        guider = custom.BasicGuider.execute(model, tiny.text(1))[0]
+        sigmas = custom.BasicScheduler.execute(model, "simple", 4, 1.0)[0]
+        return custom.SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent)[0]["samples"]
+
+
 def test_noise_that_cannot_be_drawn_again_is_refused(flow_model):
-    with pytest.raises(ValueError, match="connect RandomNoise"), torch.inference_mode():
-        guider = custom.BasicGuider.execute(flow_model, tiny.text(1))[0]
-        sigmas = custom.BasicScheduler.execute(flow_model, "simple", 4, 1.0)[0]
-        custom.SamplerCustomAdvanced.execute(
-            custom.DisableNoise.execute()[0], guider, group_sampler(), sigmas, tiny.empty_latent(flow_model)
-        )
+    with pytest.raises(ValueError, match="connect RandomNoise"):
+        sample_with(OtherNoise(), flow_model, group_sampler(), tiny.empty_latent(flow_model))
+
+
+def test_no_noise_for_rows_that_have_theirs_already(flow_model):
+    latent, sampler, silence = tiny.picture_latent(flow_model, 3), group_sampler(), custom.DisableNoise.execute()[0]
+    out = sample_with(silence, flow_model, sampler, latent)
+    for row, seed in zip(out, sampler.last_run.seeds, strict=True):
+        alone = sample_with(silence, flow_model, comfy.samplers.sampler_object("euler"), {"samples": latent["samples"][seed : seed + 1]})
+        assert tiny.relative_error(row[None], alone) < 1e-4
+
+
+def test_a_result_that_breaks_at_the_end_is_not_returned(flow_model, monkeypatch):
+    forward, calls = flow_model.model.apply_model, []
+
+    def apply_model(x, *args, **kwargs):
+        calls.append(1)
+        out = forward(x, *args, **kwargs)
+        return out.index_fill(0, torch.tensor([0]), float("nan")) if len(calls) == 6 else out
+
+    monkeypatch.setattr(flow_model.model, "apply_model", apply_model)
+    latent, report = group(flow_model, 40, tiny.empty_latent(flow_model), cfg=1.0)
+    assert len(report["seeds"]) == len(latent["samples"]) == 1 and torch.isfinite(latent["samples"]).all()
+    assert any("result is not finite" in w for w in report["warnings"])
 
 
 def test_a_group_sampler_inside_another_is_refused():

@@ -201,7 +201,7 @@ def select_from(*sizes):
 
 @pytest.mark.parametrize(("change", "sentence"), [
     (set_input("7", "output_group_size", 17), "output_group_size (17) is larger than the number of candidates (16): lower it or start with more candidates."),
-    (drop_scorers, "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or set starting_candidates to output_group_size."),
+    (drop_scorers, "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."),
     (set_input("5", "scorer.text", " "), "The clip scorer compares images with a text: fill in its text input."),
     (set_input("4", "batch_size", 3), "output_group_size (4) is larger than the number of candidates (3): lower it or start with more candidates."),
     (set_input("5", "scorer.model", "clip-vit-base-patch32"), "download config.json, model.safetensors, preprocessor_config.json, tokenizer.json, tokenizer_config.json from multimodalart/clip-vit-base-patch32"),

@@ -1,0 +1,105 @@
+"""The shipped garden model: the host computes what the training code trained, and the pictures show what was asked for."""
+
+import sys
+from pathlib import Path
+
+import nodes
+import pytest
+import torch
+from group_inference.garden import loader
+from group_inference.garden.scenes import SPECIES, all_captions, caption, held_out, random_scene, render
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def garden():
+    with torch.inference_mode():
+        return loader.load_garden()
+
+
+@pytest.fixture(scope="module")
+def training():
+    """The training code, as train-garden imports it: from a package of its own, without the host."""
+    sys.path.insert(0, str(ROOT))
+    from garden.training import autoencoder, dinov2, flow
+
+    sys.path.remove(str(ROOT))
+    return autoencoder, dinov2, flow
+
+
+def encode(clip, text):
+    return nodes.CLIPTextEncode().encode(clip, text)[0]
+
+
+def test_the_hosts_text_encoder_gives_what_the_model_was_trained_on(garden, training):
+    texts = training[2].TextTable(loader.TEXT_ENCODER, torch.device("cpu"))
+    for text in ("", "two red tulips in a meadow", "flowers"):
+        with torch.inference_mode():
+            hidden, more = encode(garden[1], text)[0]
+        expected, pooled = texts.of([text])
+        assert torch.allclose(hidden, expected, atol=2e-2) and torch.allclose(more["pooled_output"], pooled, atol=2e-2)
+
+
+def test_the_hosts_flux_is_the_twin_that_was_trained(garden, training):
+    flow, device = training[2], torch.device("cpu")
+    twin, texts = flow.load(loader.WEIGHTS / "flux.safetensors", device), flow.TextTable(loader.TEXT_ENCODER, device)
+    hidden, pooled = texts.of(["two red tulips in a meadow"] * 3)
+    x, sigma = torch.randn(3, 16, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0.9, 0.5, 0.1])
+    with torch.inference_mode():
+        velocity = flow.velocity(twin, x, sigma, hidden, pooled)
+        denoised = garden[0].model.apply_model(x, sigma, c_crossattn=hidden, y=pooled)
+    expected = x - sigma.view(3, 1, 1, 1) * velocity
+    assert float((denoised - expected).abs().max() / expected.abs().max()) < 2e-3
+
+
+def test_the_hosts_vae_is_the_autoencoder_that_was_trained(garden, training):
+    import numpy as np
+
+    autoencoder, rng = training[0], np.random.default_rng(5)
+    pictures = torch.from_numpy(np.stack([render(random_scene(rng), rng) for _ in range(4)])).float() / 255
+    twin = autoencoder.load(loader.WEIGHTS / "taesd.safetensors", torch.device("cpu"))
+    with torch.inference_mode():
+        latents = garden[2].encode(pictures)
+        again = garden[2].decode(latents)
+        model_space = garden[0].model.process_latent_in(latents)
+        assert torch.allclose(model_space.cpu(), twin.encode(pictures.movedim(-1, 1)), atol=5e-2)
+    assert float((again.cpu() - pictures).square().mean()) < 10 ** (-24 / 10)
+
+
+def test_most_pictures_show_what_was_asked_for(garden, training):
+    """24 captions that the model was trained without, through the host's own nodes; the model card has 200."""
+    import numpy as np
+
+    autoencoder, dinov2, _ = training
+    classifier, rng = dinov2.load(loader.WEIGHTS / "garden-dinov2", torch.device("cpu")), np.random.default_rng(3)
+    asked = []
+    while len(asked) < 24:
+        scene = random_scene(rng)
+        if held_out(scene):
+            asked.append(scene)
+    model, clip, vae = garden
+    right = 0
+    with torch.inference_mode():
+        for i, scene in enumerate(asked):
+            latent = {"samples": torch.zeros(1, 16, 8, 8)}
+            out = nodes.common_ksampler(model, i, 20, 3.0, "euler", "simple", encode(clip, caption(scene)), encode(clip, ""), latent)[0]
+            named = dinov2.name_attributes(classifier, vae.decode(out["samples"]).movedim(-1, 1).cpu().float())[0].tolist()
+            right += named[:2] == [scene.species, scene.colour]
+    assert right >= 17
+
+
+def test_captions_are_words_of_the_world():
+    captions = [text for _, text in all_captions()]
+    assert len(set(captions)) == len(captions) == 5 * 7 * 4 * 5
+    assert "two red tulips in a meadow" in captions and "flowers" in captions and f"one {SPECIES[2]}" in captions
+
+
+def test_missing_weights_name_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(loader, "WEIGHTS", tmp_path)
+    with pytest.raises(FileNotFoundError, match="git clone"):
+        loader.load_garden()
+
+
+def test_the_weights_are_small():
+    assert sum(p.stat().st_size for p in loader.WEIGHTS.rglob("*") if p.is_file()) < 12e6
