@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from .host import ROOT, Host, HostError
 from .server import Server, device_arguments
@@ -69,16 +69,16 @@ def measure(report):
 def strip(pictures):
     wide = np.concatenate([np.asarray(p) for p in pictures], axis=1)
     image = Image.fromarray(wide)
-    return image.resize((image.width * ZOOM, image.height * ZOOM), Image.Resampling.NEAREST)
+    return image.resize((image.width * ZOOM, image.height * ZOOM), Image.Resampling.BICUBIC)
 
 
 def side_by_side(rows):
     """rows: (title, strip) -> one picture with titles above the strips."""
-    width, bar = rows[0][1].width, 22
+    width, bar = rows[0][1].width, 28
     sheet = Image.new("RGB", (width, sum(bar + image.height for _, image in rows)), "white")
     draw, y = ImageDraw.Draw(sheet), 0
     for title, image in rows:
-        draw.text((6, y + 5), title, fill="black")
+        draw.text((8, y + 5), title, fill="black", font=ImageFont.load_default(size=15))
         sheet.paste(image, (0, y + bar))
         y += bar + image.height
     return sheet

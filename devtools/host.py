@@ -73,7 +73,7 @@ def _bring(version):
     folder = cache_folder() / f"host-{version}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    with _lock(folder.with_suffix(".lock")):
+    with _lock(folder.parent / f"{folder.name}.lock"):
         _step(folder, "ComfyUI", version, lambda: _unpack(version, folder / "ComfyUI"))
         _step(folder, "torch", repr(TORCH), lambda: _new_environment(folder / "venv", python))
         _step(folder, "requirements of ComfyUI", version, lambda: _pip(python, "install", "-r", folder / "ComfyUI" / "requirements.txt"))

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -27,8 +28,10 @@ def add_pack(custom_nodes):
     """Make this checkout a custom node there: a link, or a copy where links are not allowed."""
     custom_nodes.mkdir(parents=True, exist_ok=True)
     target = custom_nodes / "group_inference"
-    if target.exists():
-        return
+    # What lies there may belong to another clone.
+    if target.is_symlink():
+        target.unlink()
+    shutil.rmtree(target, ignore_errors=True)
     try:
         target.symlink_to(ROOT, target_is_directory=True)
     except OSError:

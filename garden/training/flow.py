@@ -19,7 +19,7 @@ from .loop import fit
 
 HIDDEN = 128
 BATCH = 128
-STEPS = 18000
+STEPS = 12000
 NO_CAPTION = 0.1
 
 

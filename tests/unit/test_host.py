@@ -131,6 +131,17 @@ def test_a_users_python_is_asked_not_changed(tmp_path):
         host._check_requirements(str(tmp_path / "none"))
 
 
+def test_the_pack_is_linked_from_this_clone_and_no_other(tmp_path):
+    from devtools.server import add_pack
+
+    (tmp_path / "custom_nodes").mkdir()
+    (tmp_path / "custom_nodes" / "group_inference").symlink_to(tmp_path)
+    for _ in range(2):
+        add_pack(tmp_path / "custom_nodes")
+        assert (tmp_path / "custom_nodes" / "group_inference").resolve() == ROOT
+    assert tmp_path.exists()
+
+
 def test_without_network_and_cache_it_says_so(tmp_path):
     """For real: pip can reach nothing."""
     closed = {
