@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FEASIBILITY = 1e-10
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -58,7 +60,9 @@ def solve(u, w, n, start, time_limit):
     highs.silent()
     highs.setOptionValue("time_limit", float(time_limit))
     highs.setOptionValue("mip_rel_gap", 0.0)
-    highs.setOptionValue("mip_abs_gap", 1e-9)
+    highs.setOptionValue("mip_abs_gap", 0.0)
+    for kind in ("mip", "primal", "dual"):
+        highs.setOptionValue(f"{kind}_feasibility_tolerance", FEASIBILITY)
     highs.passModel(lp)
     y = np.zeros(items)
     y[start] = 1.0
@@ -72,7 +76,7 @@ def solve(u, w, n, start, time_limit):
     indices = np.flatnonzero(found > 0.5)
     if len(indices) != n:
         indices = np.asarray(start)
-    # A row may be violated by the feasibility tolerance, and the bound with it: n^2 / 2 products are in play.
-    margin = 1e-7 * scale * n * n
+    # Rows may be violated by the tolerance, and the bound with them.
+    margin = FEASIBILITY * scale * n
     bound = info.mip_dual_bound * scale + margin if np.isfinite(info.mip_dual_bound) else np.inf
     return Answer(indices, bound, highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)

@@ -81,6 +81,35 @@ def test_renumbering_the_items_renumbers_the_answer(items, seed):
     assert [int(order[i]) for i in second.indices] == list(first.indices)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("items", "n"), [(12, 6), (16, 5), (20, 4), (40, 20), (60, 6)])
+def test_engines_agree_wherever_two_finish(items, n, family):
+    unary, pairwise = instance(items, family, items + n)
+    scale = max(np.abs(unary).max(), np.abs(pairwise).max())
+    auto, highs = (select(unary, pairwise, n, 1.5, time_limit=2.0, engine=engine) for engine in ("auto", "highs"))
+    assert auto.bound >= highs.objective - 1e-9 * scale and highs.bound >= auto.objective - 1e-9 * scale
+    if auto.status == highs.status == "optimal":
+        assert auto.objective == pytest.approx(highs.objective, abs=1e-8 * scale)
+    if items <= 20 and family != "copies":
+        assert auto.status == "optimal" and auto.gap <= 1e-7 * scale
+    if family in ("diffuse", "huge", "tiny"):
+        assert auto.status == "optimal"
+
+
+def test_a_node_limit_gives_the_same_run_every_time():
+    unary, pairwise = instance(60, "not concave", 2)
+    runs = [select(unary, pairwise, 20, 1.5, time_limit=60, node_limit=5) for _ in range(2)]
+    assert runs[0].nodes == 5 and runs[0].status == "gap" and runs[0].bound > runs[0].objective
+    assert (runs[0].indices, runs[0].bound) == (runs[1].indices, runs[1].bound)
+
+
+def test_heuristic_does_not_prove_and_says_so():
+    unary, pairwise = instance(30, "diffuse", 2)
+    quick, proven = (select(unary, pairwise, 10, 1.5, time_limit=60, engine=engine) for engine in ("heuristic", "auto"))
+    assert quick.status == quick.engine == "heuristic" and quick.nodes == 0
+    assert quick.objective <= proven.objective + 1e-9 and quick.bound >= proven.objective
+
+
 def test_the_best_share_comes_first():
     unary, pairwise = instance(8, "diffuse", 3)
     chosen = select(unary, pairwise, 4, 1.5).indices
@@ -96,7 +125,7 @@ def test_ties_go_to_the_lower_index():
 def test_a_time_limit_keeps_the_incumbent_and_a_valid_bound(items):
     unary, pairwise = instance(items, "clustered", 1)
     result = select(unary, pairwise, items // 8, 1.5, time_limit=0.0)
-    assert result.status == ("gap" if items == 64 else "heuristic")
+    assert result.status == ("gap" if items == 64 else "gap")
     assert math.isfinite(result.bound) and result.bound > result.objective
     assert result.objective > np.mean(
         [value(unary, pairwise, np.random.default_rng(i).permutation(items)[: items // 8], 1.5) for i in range(20)]
@@ -119,6 +148,7 @@ def test_the_same_answer_twice():
     ({"n": 5}, "n must be"),
     ({"weight": -1.0}, "weight"),
     ({"weight": math.nan}, "weight"),
+    ({"engine": "gurobi"}, "engine must be one of auto, highs, heuristic"),
 ])  # fmt: skip
 def test_bad_input_is_named(change, named):
     with pytest.raises(ValueError, match=named):
