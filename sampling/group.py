@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from dataclasses import replace
 
 import torch
 from comfy.samplers import Sampler
@@ -79,17 +80,16 @@ class _GroupRun:
         group, guider = self.group, self.guider
         self.shapes = _latent_shapes(guider, latent_image)
         count = latent_image.shape[0] if latent_image.shape[0] > 1 else group.schedule.start
-        self.schedule = Schedule(count, group.schedule.end, group.schedule.ratio, group.schedule.start_percent)
+        self.schedule = replace(group.schedule, start=count)
         if count > self.schedule.end and not group.objective.scorers:
             raise ValueError(
                 "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
             )
         refuse_caches(guider.model_options)
         seed = self.extra_args["seed"] or 0
-        self.run = Run({
-            **{"seed": seed, "starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.ratio},
-            **{"start_percent": self.schedule.start_percent, "steps": self.steps, **group.objective.settings()},
-        })  # fmt: skip
+        schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
+        schedule |= {"start_percent": self.schedule.start_percent, "steps": self.steps}
+        self.run = Run({"seed": seed, **schedule, **group.objective.settings()})
         self.previewer = None
         if count > self.schedule.end and group.objective.needs_images:
             self.previewer = Previewer(guider.model_patcher, group.vae)

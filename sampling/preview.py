@@ -11,7 +11,6 @@ import torch.nn.functional as F
 
 CHUNK = 8
 LONGEST_SIDE = 512
-FRAMES = 3
 
 
 class Previewer:
@@ -47,8 +46,7 @@ class Previewer:
         if x0.ndim < 5:
             return self._decode(x0)
         last = x0.shape[2] - 1
-        frames = sorted({0, last // 2, last})[:FRAMES]
-        return torch.cat([self._decode(x0[:, :, t : t + 1]) for t in frames], dim=2)
+        return torch.cat([self._decode(x0[:, :, t : t + 1]) for t in sorted({0, last // 2, last})], dim=2)
 
     def _decode(self, x0):
         if self.vae is None:
