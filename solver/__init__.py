@@ -2,5 +2,6 @@
 
 from .objective import balanced
 from .select import Selection, select
+from .series import frontier, select_many
 
-__all__ = ["Selection", "balanced", "select"]
+__all__ = ["Selection", "balanced", "frontier", "select", "select_many"]

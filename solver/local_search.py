@@ -69,6 +69,15 @@ def tabu(u, w, chosen, iterations=TABU_ITERATIONS):
     return best
 
 
-def incumbent(u, w, n):
-    """A good n-subset in a few milliseconds, sorted."""
-    return improve(u, w, tabu(u, w, improve(u, w, greedy(u, w, n))))
+def incumbent(u, w, n, start=None):
+    """A good n-subset in a few milliseconds, sorted; no worse than what best swaps make of `start`, cut or filled to n."""
+    best = improve(u, w, tabu(u, w, improve(u, w, greedy(u, w, n))))
+    if start is None:
+        return best
+    inside = np.zeros(len(u), dtype=bool)
+    inside[start] = True
+    while inside.sum() != n:
+        gain = u + w[:, inside].sum(1)
+        grow = inside.sum() < n
+        inside[int(np.where(inside == grow, -np.inf, gain if grow else -gain).argmax())] = grow
+    return max(best, improve(u, w, np.flatnonzero(inside)), key=lambda rows: value_of(u, w, rows))

@@ -28,59 +28,82 @@ TOLERANCE = 1e-9
 class Selection:
     """indices: the n chosen, best share of the objective first. objective <= optimum <= bound; gap = bound - objective.
 
-    status: "optimal" (gap closed to rounding), "gap" (stopped at the time limit with a valid bound) or "heuristic"
-    (not tried; the bound is valid but loose). engine: what closed the gap. nodes: of the branch and bound. seconds: wall
-    time of the call.
+    relative_gap: share of the objective. gap_over_random: share of what choosing is worth, objective - mean of random
+    selections; the objective itself carries a large constant. status: "optimal" (gap closed to rounding), "gap" (stopped at
+    a limit with a valid bound) or "heuristic" (not tried; the bound is valid but loose). engine: as asked for, "trivial"
+    where there was nothing to choose. nodes: of the search. seconds: wall time of the call.
     """
 
     indices: tuple[int, ...]
     objective: float
     bound: float
     gap: float
+    relative_gap: float
+    gap_over_random: float
     status: str
     engine: str
     nodes: int
     seconds: float
 
 
-def select(unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None):
+def select(unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None, start=None, pinned=(), banned=()):
     """Pick n of M items; the same answer on every machine unless the time limit cuts the proof short.
 
     unary: [M] quality of each item, any finite scale. pairwise: [M, M] symmetric, finite; the diagonal is ignored.
-    weight: lambda, >= 0.
-    time_limit: seconds for the proof; the incumbent found before is never lost. engine: "auto" proves
-    by the concave relaxation, "highs" by the linearised program as a whole, "heuristic" not at all.
+    weight: lambda, >= 0. time_limit: seconds for the proof; the incumbent found before is never lost. node_limit: the same
+    as a count, for runs that do not depend on the machine's speed. engine: "auto" proves by the concave relaxation,
+    enumeration of small groups and HiGHS on small kernels, "highs" by HiGHS on the whole linearised program, "heuristic"
+    not at all. start: indices of an earlier selection to improve on. pinned, banned: indices that are or are not chosen.
     Raises ValueError, naming the input, for wrong shapes, values that are not finite, n outside 1..M, a pairwise
-    matrix that is not symmetric, a negative weight or an unknown engine.
+    matrix that is not symmetric, a negative weight, an unknown engine, or pins and bans that leave no selection.
     """
     started = time.perf_counter()
     u, b = _checked(unary, pairwise, n, weight)
+    pinned, free = _free_items(len(u), n, pinned, banned)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine}.")
-    items, w = len(u), weight * b
+    w = weight * b
     scale = max(1e-300, float(np.abs(u).max()), float(np.abs(w).max()))
-    chosen, nodes = incumbent(u, w, n), 0
-    if n in (1, items):
-        bound, status, engine = value_of(u, w, chosen), "optimal", "trivial"
-    elif engine == "heuristic" or items > MOST_ITEMS_TO_PROVE:
-        bound, status, engine = simple_bound(u, w, n), "heuristic", "heuristic"
-    elif engine == "highs":
-        found = linearised.solve(u, w, n, chosen, max(0.0, time_limit - (time.perf_counter() - started)))
-        chosen = max(chosen, found.indices, key=lambda rows: value_of(u, w, rows))
-        bound, status = min(simple_bound(u, w, n), found.bound), "optimal" if found.proven else "gap"
-    else:
-        tolerance = TOLERANCE * scale
-        small = n <= MOST_ENUMERATED
-        search = Enumeration(u, w, n, value_of(u, w, chosen), tolerance) if small else Search(u, w, n, chosen, tolerance)
-        proven = search.run(started + time_limit, node_limit)
-        chosen, nodes = chosen if search.best is None else search.best, search.nodes
-        bound, status = min(simple_bound(u, w, n), search.bound), "optimal" if proven else "gap"
+    fixed, gain = value_of(u, w, pinned), u[free] + w[np.ix_(free, pinned)].sum(1)
+    earlier = None if start is None else np.flatnonzero(np.isin(free, np.asarray(start)))
+    rest, bound, status, engine, nodes = _prove(
+        gain, w[np.ix_(free, free)], n - len(pinned), earlier, started + time_limit, engine, node_limit, TOLERANCE * scale
+    )
+    chosen, bound = np.sort(np.concatenate([pinned, free[rest]])), fixed + bound
     best = value_of(u, w, chosen)
     if bound < best - 1e-6 * scale:
         raise RuntimeError(f"the bound {bound} is below the selection's objective {best}: please report these scores")
     order = np.lexsort((chosen, -marginals(u, w, chosen)))
-    indices = tuple(int(i) for i in chosen[order])
-    return Selection(indices, best, bound, bound - best, status, engine, nodes, time.perf_counter() - started)
+    indices, gap = tuple(int(i) for i in chosen[order]), bound - best
+    worth = best - mean_of_random(u, w, n)
+    shares = (gap / abs(value) if value else 0.0 for value in (best, worth))
+    return Selection(indices, best, bound, gap, *shares, status, engine, nodes, time.perf_counter() - started)
+
+
+def _prove(u, w, n, start, deadline, engine, node_limit, tolerance):
+    """(chosen, bound, status, engine, nodes) of the program without pins and bans."""
+    if n in (0, len(u)):
+        everything = np.arange(n)
+        return everything, value_of(u, w, everything), "optimal", "trivial", 0
+    chosen = incumbent(u, w, n, start)
+    loose = simple_bound(u, w, n)
+    if engine == "heuristic" or len(u) > MOST_ITEMS_TO_PROVE:
+        return chosen, loose, "heuristic", "heuristic", 0
+    if engine == "highs":
+        found = linearised.solve(u, w, n, chosen, max(0.0, deadline - time.perf_counter()))
+        chosen = max(chosen, found.indices, key=lambda rows: value_of(u, w, rows))
+        return chosen, min(loose, found.bound), "optimal" if found.proven else "gap", engine, 0
+    small = n <= MOST_ENUMERATED
+    search = Enumeration(u, w, n, value_of(u, w, chosen), tolerance) if small else Search(u, w, n, chosen, tolerance)
+    proven = search.run(deadline, node_limit)
+    chosen = chosen if search.best is None else search.best
+    return chosen, min(loose, search.bound), "optimal" if proven else "gap", engine, search.nodes
+
+
+def mean_of_random(u, w, n):
+    """The expected objective of n items drawn at random."""
+    items = len(u)
+    return float(u.sum() * n / items + w.sum() / 2 * n * (n - 1) / max(1, items * (items - 1)))
 
 
 def simple_bound(u, w, n):
@@ -107,3 +130,16 @@ def _checked(unary, pairwise, n, weight):
     if not np.allclose(b, b.T, rtol=1e-6, atol=1e-9 * max(1.0, float(np.abs(b).max()))):
         raise ValueError("pairwise must be symmetric: b[i, j] and b[j, i] are one distance.")
     return u, (b + b.T) / 2
+
+
+def _free_items(items, n, pinned, banned):
+    """Sorted arrays: the pinned, and those that are neither pinned nor banned."""
+    pinned, banned = (np.unique(np.asarray(list(rows), dtype=int)) for rows in (pinned, banned))
+    for name, rows in (("pinned", pinned), ("banned", banned)):
+        if len(rows) and not (rows[0] >= 0 and rows[-1] < items):
+            raise ValueError(f"{name} must hold indices from 0 to {items - 1}.")
+    if np.isin(pinned, banned).any():
+        raise ValueError("pinned and banned have an item in common.")
+    if not len(pinned) <= n <= items - len(banned):
+        raise ValueError(f"n is {n}, but {len(pinned)} items are pinned and {items - len(banned)} of {items} are not banned.")
+    return pinned, np.setdiff1d(np.arange(items), np.union1d(pinned, banned))

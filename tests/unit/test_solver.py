@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from group_inference.solver import balanced, select
+from group_inference.solver import balanced, frontier, select, select_many
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +110,56 @@ def test_heuristic_does_not_prove_and_says_so():
     assert quick.objective <= proven.objective + 1e-9 and quick.bound >= proven.objective
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(3, 9), st.data(), st.sampled_from(FAMILIES), st.integers(0, 10**6))
+def test_pins_and_bans_against_brute_force(items, data, family, seed):
+    unary, pairwise = instance(items, family, seed)
+    roles = data.draw(st.lists(st.sampled_from(["free", "pinned", "banned"]), min_size=items, max_size=items))
+    pinned, banned = ([i for i, role in enumerate(roles) if role == name] for name in ("pinned", "banned"))
+    assume(len(banned) < items)
+    n = data.draw(st.integers(max(1, len(pinned)), items - len(banned)))
+    result = select(unary, pairwise, n, 1.5, time_limit=60, pinned=pinned, banned=banned)
+    allowed = [c for c in itertools.combinations(range(items), n) if set(pinned) <= set(c) and not set(banned) & set(c)]
+    best = max(value(unary, pairwise, c, 1.5) for c in allowed)
+    scale = max(1e-300, np.abs(unary).max(), np.abs(pairwise).max())
+    assert set(pinned) <= set(result.indices) and not set(banned) & set(result.indices)
+    assert result.objective == pytest.approx(best, abs=1e-7 * scale) and result.bound >= best - 1e-9 * scale
+
+
+def test_a_start_is_never_made_worse_whatever_its_size():
+    unary, pairwise = instance(40, "clustered", 7)
+    good = select(unary, pairwise, 12, 1.5, time_limit=60)
+    for start in (good.indices, good.indices[:5], tuple(range(20))):
+        assert select(unary, pairwise, 12, 1.5, engine="heuristic", start=start).objective <= good.objective + 1e-9
+    assert select(unary, pairwise, 12, 1.5, engine="heuristic", start=good.indices).objective == pytest.approx(good.objective)
+
+
+def test_gaps_are_shares_of_the_objective_and_of_what_choosing_is_worth():
+    unary, pairwise = instance(10, "diffuse", 1)
+    result = select(unary, pairwise, 4, 1.5, engine="heuristic")
+    mean = np.mean([value(unary, pairwise, c, 1.5) for c in itertools.combinations(range(10), 4)])
+    assert result.relative_gap == pytest.approx(result.gap / result.objective)
+    assert result.gap_over_random == pytest.approx(result.gap / (result.objective - mean))
+
+
+def test_a_frontier_goes_from_quality_to_difference():
+    unary, pairwise = instance(14, "clustered", 3)
+    found = frontier(unary, pairwise, 4, [0.0, 0.01, 0.1, 1.0, 10.0])
+    quality = [unary[list(s.indices)].sum() for s in found]
+    difference = [value(0 * unary, pairwise, s.indices, 1.0) for s in found]
+    assert quality == sorted(quality, reverse=True) and difference == sorted(difference) and quality[0] > quality[-1]
+
+
+def test_many_groups_are_disjoint_and_each_the_best_of_the_rest():
+    unary, pairwise = instance(12, "diffuse", 3)
+    found = select_many(unary, pairwise, 4, 3, 1.5)
+    assert sorted(i for s in found for i in s.indices) == list(range(12))
+    assert found[0].indices == select(unary, pairwise, 4, 1.5).indices
+    assert found[0].objective >= found[1].objective >= found[2].objective
+    with pytest.raises(ValueError, match="need 16 items"):
+        select_many(unary, pairwise, 4, 4)
+
+
 def test_the_best_share_comes_first():
     unary, pairwise = instance(8, "diffuse", 3)
     chosen = select(unary, pairwise, 4, 1.5).indices
@@ -148,6 +198,11 @@ def test_the_same_answer_twice():
     ({"n": 5}, "n must be"),
     ({"weight": -1.0}, "weight"),
     ({"weight": math.nan}, "weight"),
+    ({"pinned": [4]}, "pinned must hold indices"),
+    ({"banned": [-1]}, "banned must hold indices"),
+    ({"pinned": [1], "banned": [1]}, "in common"),
+    ({"pinned": [0, 1, 2]}, "3 items are pinned"),
+    ({"banned": [0, 1, 2]}, "1 of 4 are not banned"),
     ({"engine": "gurobi"}, "engine must be one of auto, highs, heuristic"),
 ])  # fmt: skip
 def test_bad_input_is_named(change, named):
