@@ -5,6 +5,7 @@ python3 dev.py demo                      set up, sample a group with the garden 
 python3 dev.py test [pytest arguments]   set up, run all tests
 python3 dev.py serve [--port N] [-- ...] ComfyUI with this pack for a browser; everything after -- goes to ComfyUI
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
+python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
 
 The host is COMFYUI_PATH (run with COMFYUI_PYTHON, or this Python), else the ComfyUI whose custom_nodes this folder is in,
@@ -53,6 +54,7 @@ def main():
         "test": lambda host: run(host, "-m", "pytest", *arguments),
         "serve": lambda host: serve(host, arguments),
         "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),
+        "bench": lambda host: run(host, "-m", "devtools.bench", *arguments),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
     }
     if name not in commands:

@@ -21,8 +21,11 @@ class Answer:
     proven: bool
 
 
-def solve(u, w, n, start, time_limit):
-    """Maximise u'y + sum_{i<j} w_ij y_i y_j over n-subsets, starting from the indices `start`, in `time_limit` seconds."""
+def solve(u, w, n, start, time_limit, products=True):
+    """Maximise u'y + sum_{i<j} w_ij y_i y_j over n-subsets, starting from the indices `start`, in `time_limit` seconds.
+
+    products=False leaves out the multiplied cardinality rows (then only for w >= 0): what the benchmark compares with.
+    """
     import highspy  # too slow for the host's start
 
     items = len(u)
@@ -36,8 +39,9 @@ def solve(u, w, n, start, time_limit):
     lp.col_cost_ = np.concatenate([u, w[first, second]]) / scale
     lp.col_lower_, lp.col_upper_ = np.zeros(items + pairs), np.ones(items + pairs)
     lp.integrality_ = [highspy.HighsVarType.kInteger] * items + [highspy.HighsVarType.kContinuous] * pairs
-    lp.row_lower_ = np.concatenate([[n], np.full(2 * pairs, -highspy.kHighsInf), np.zeros(items)])
-    lp.row_upper_ = np.concatenate([[n], np.zeros(2 * pairs), np.zeros(items)])
+    slack = np.full(items, 0.0 if products else highspy.kHighsInf)
+    lp.row_lower_ = np.concatenate([[n], np.full(2 * pairs, -highspy.kHighsInf), -slack])
+    lp.row_upper_ = np.concatenate([[n], np.zeros(2 * pairs), slack])
 
     z = items + np.arange(pairs)
     below = lambda rows, owner: (np.repeat(rows, 2), np.stack([z, owner], 1).ravel(), np.tile([1.0, -1.0], pairs))

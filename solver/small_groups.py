@@ -36,7 +36,9 @@ class Enumeration:
             if self.item_bound[last] <= goal:
                 discarded = max(discarded, self.item_bound[last])
                 break
-            for second, head_bound in self._heads(last):
+            # What an item adds to a pair with another, at most: half of its best.
+            share = self.w[:last, :last].max(1) / 2
+            for second, head_bound in self._heads(last, share):
                 goal = self.best_value + self.tolerance
                 if head_bound <= goal:
                     discarded = max(discarded, head_bound)
@@ -46,18 +48,17 @@ class Enumeration:
                     self.bound = max(self.best_value, discarded, self.item_bound[last])
                     return False
                 self.nodes += 1
-                self._complete([last] if second is None else [last, second])
+                self._complete([last] if second is None else [last, second], share)
         self.bound = max(self.best_value, discarded)
         return True
 
-    def _heads(self, last):
+    def _heads(self, last, share):
         """(second item or None, bound) for the heads whose later item is `last`, best first."""
         if self.n < 4:
             yield None, self.item_bound[last]
             return
         # With second = j: u_k + w_lk + w_jk of the two others, and what the two share.
         gain = self.u[:last] + self.w[last, :last]
-        share = self.w[:last, :last].max(1) / 2
         both = gain + share + self.w[:last, :last]
         np.fill_diagonal(both, -np.inf)
         top = -np.partition(-both, 1, axis=1)[:, :2].sum(1)
@@ -65,8 +66,8 @@ class Enumeration:
         for j in np.argsort(-bound, kind="stable"):
             yield int(j), bound[j]
 
-    def _complete(self, head):
-        """The best pair of earlier items to go with a head, by looking at all of them at once."""
+    def _complete(self, head, share):
+        """The best pair of earlier items to go with a head, by looking at all that can still beat the best so far."""
         rest = np.arange(head[0])
         if len(head) > 1:
             rest = rest[rest != head[1]]
@@ -76,6 +77,11 @@ class Enumeration:
             return
         fixed = self.u[head].sum() + (self.w[head[0], head[1]] if len(head) > 1 else 0.0)
         gain = self.u[rest] + self.w[np.ix_(rest, head)].sum(1)
+        reach = gain + share[rest]
+        worth = fixed + reach + reach.max() > self.best_value
+        rest, gain = rest[worth], gain[worth]
+        if len(rest) < 2:
+            return
         pairs = gain[:, None] + gain + self.w[np.ix_(rest, rest)]
         np.fill_diagonal(pairs, -np.inf)
         k, m = np.unravel_index(pairs.argmax(), pairs.shape)
