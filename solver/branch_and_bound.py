@@ -51,15 +51,11 @@ class Search:
             if left in (0, len(rest)):
                 self._offer(np.concatenate([taken, rest[:left]]))
                 return []
-            base = value_of(self.u, self.w, taken)
-            u, w = self.u[rest] + self.w[np.ix_(rest, taken)].sum(1), self.w[np.ix_(rest, rest)]
+            base, u, w, left = self._below(taken, rest)
             goal = self.best_value + self.tolerance - base
             tangent = relax(u, w, left, project(y, left), goal, iterations)
             if tangent.bound <= goal:
                 self.discarded = max(self.discarded, base + tangent.bound)
-                return []
-            if left <= MOST_ENUMERATED:
-                self._enumerate(taken, rest, u, w, left, goal - self.tolerance)
                 return []
             order = np.argsort(-tangent.slope, kind="stable")
             if self.nodes % 4 == 1:
@@ -73,6 +69,8 @@ class Search:
                 self.discarded = max(self.discarded, base + float(forced[fixed].max()))
             taken, y, rest = np.concatenate([taken, rest[fixed & inside]]), tangent.y[~fixed], rest[~fixed]
             left = self.n - len(taken)
+            if 0 < left <= MOST_ENUMERATED and left < len(rest):
+                return self._enumerate(taken, rest)
             if 0 < left < len(rest) and fixed.mean() < 0.1:
                 break
         if self.nodes == 1 and len(rest) <= MOST_KERNEL_ITEMS:
@@ -81,18 +79,24 @@ class Search:
         others, y, bound = np.delete(rest, i), np.delete(y, i), base + tangent.bound
         return [(bound, taken, others, y), (bound, np.append(taken, rest[i]), others, y)]
 
-    def _enumerate(self, taken, rest, u, w, left, floor):
+    def _below(self, taken, rest):
+        """(value so far, u, w, how many to take) of what is left to decide."""
+        u = self.u[rest] + self.w[np.ix_(rest, taken)].sum(1)
+        return value_of(self.u, self.w, taken), u, self.w[np.ix_(rest, rest)], self.n - len(taken)
+
+    def _enumerate(self, taken, rest):
         """Settle a node with few items left to take."""
-        small = Enumeration(u, w, left, floor, self.tolerance)
+        base, u, w, left = self._below(taken, rest)
+        small = Enumeration(u, w, left, self.best_value - base, self.tolerance)
         self.complete &= small.run(self.deadline)
         if small.best is not None:
             self._offer(np.concatenate([taken, rest[small.best]]))
-        self.discarded = max(self.discarded, value_of(self.u, self.w, taken) + small.bound)
+        self.discarded = max(self.discarded, base + small.bound)
+        return []
 
     def _solve_kernel(self, taken, rest, y):
         """HiGHS on the items that the root left undecided."""
-        base, left = value_of(self.u, self.w, taken), self.n - len(taken)
-        u, w = self.u[rest] + self.w[np.ix_(rest, taken)].sum(1), self.w[np.ix_(rest, rest)]
+        base, u, w, left = self._below(taken, rest)
         found = linearised.solve(u, w, left, np.argsort(-y, kind="stable")[:left], self.deadline - time.perf_counter())
         self._offer(np.concatenate([taken, rest[found.indices]]))
         self.complete &= found.proven
