@@ -162,7 +162,7 @@ class Hub:
         try:
             with self.conditioning(rows):
                 out = self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs)
-        except Exception as e:
+        except Exception as e:  # the host knows what counts as out of memory
             comfy.model_management.raise_non_oom(e)
             if len(part) == 1:
                 raise

@@ -53,7 +53,7 @@ class Resident:
                     parts.append(function(self.module.net, images[start : start + chunk].to(self.device)).cpu())
                 start += chunk
                 continue
-            except Exception as e:
+            except Exception as e:  # the host knows what counts as out of memory
                 if not host or chunk == 1:
                     raise
                 host.raise_non_oom(e)

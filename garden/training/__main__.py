@@ -1,6 +1,8 @@
 """python -m garden.training: every garden model again, from a seed, resumable; ends with the measurements."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 import torch
@@ -26,6 +28,7 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
     held_out = draw_scenes("held_out", 500 if options.quick else 2000, seed + 1, build)
     if not options.evaluate:
+        sys.path.append(os.environ["COMFYUI_PATH"])  # the host's latent format
         scenes = draw_scenes("scenes", 500 if options.quick else SCENES, seed, build)
         few = {"steps": 3} if options.quick else {}
         clip.train(scenes, weights / "garden-clip", build, seed, device, **few)

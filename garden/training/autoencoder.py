@@ -1,6 +1,7 @@
 """A TAESD-type autoencoder (github.com/madebyollin/taesd) for 16-channel Flux latents.
 
-Same layers and key names as the host's comfy.taesd, so the stock VAE class loads the file. Two terms beside the
+Same layers and key names as the host's comfy.taesd, so the stock VAE class loads the file; the host's own layers leave
+fresh weights uninitialised and need its start-up, so training has plain ones. Two terms beside the
 reconstruction shape the latent: unit scale in the model's space, and the host's latent-to-RGB preview of a Flux latent
 shall show the picture, so that the ordinary live preview works in the garden too.
 """
@@ -8,7 +9,7 @@ shall show the picture, so that the ordinary live preview works in the garden to
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ..scenes import SIZE
 from .loop import fit
@@ -17,15 +18,6 @@ CHANNELS = 16
 CROP = 32
 BATCH = 16
 STEPS = 9000
-# comfy.latent_formats.Flux: model space = (latent - SHIFT) * SCALE, RGB in -1..1 = model space @ RGB + BIAS
-SCALE, SHIFT = 0.3611, 0.1159
-RGB = (
-    (-0.0346, 0.0244, 0.0681), (0.0034, 0.0210, 0.0687), (0.0275, -0.0668, -0.0433), (-0.0174, 0.0160, 0.0617),
-    (0.0859, 0.0721, 0.0329), (0.0004, 0.0383, 0.0115), (0.0405, 0.0861, 0.0915), (-0.0236, -0.0185, -0.0259),
-    (-0.0245, 0.0250, 0.1180), (0.1008, 0.0755, -0.0421), (-0.0515, 0.0201, 0.0011), (0.0428, -0.0012, -0.0036),
-    (0.0817, 0.0765, 0.0749), (-0.1264, -0.0522, -0.1103), (-0.0280, -0.0881, -0.0499), (-0.1262, -0.0982, -0.0778),
-)  # fmt: skip
-BIAS = (-0.0329, -0.0718, -0.0851)
 
 
 def conv(n_in, n_out, **kwargs):
@@ -87,10 +79,13 @@ def loss_of(model, pictures, rgb, bias):
 
 
 def train(scenes, path, build, seed, device, steps=STEPS):
+    from comfy.latent_formats import Flux
+
+    flux = Flux()
     torch.manual_seed(seed)
     model = Autoencoder().to(device, memory_format=torch.channels_last)
-    rgb = torch.tensor(RGB, device=device)
-    bias = torch.tensor(BIAS, device=device).view(1, 3, 1, 1)
+    rgb = torch.tensor(flux.latent_rgb_factors, device=device)
+    bias = torch.tensor(flux.latent_rgb_factors_bias, device=device).view(1, 3, 1, 1)
 
     def loss_of_step(rng):
         pictures = scenes.batch(rng.integers(len(scenes), size=BATCH), device)
@@ -102,12 +97,10 @@ def train(scenes, path, build, seed, device, steps=STEPS):
 
     fit("autoencoder", model, loss_of_step, steps, build, seed, device, lr=1e-3, average=0.995)
     weights = {k: v.half().contiguous() for k, v in model.state_dict().items()}
-    save_file({**weights, "vae_scale": torch.tensor(SCALE), "vae_shift": torch.tensor(SHIFT)}, path)
+    save_file({**weights, "vae_scale": torch.tensor(flux.scale_factor), "vae_shift": torch.tensor(flux.shift_factor)}, path)
 
 
 def load(path, device):
-    from safetensors.torch import load_file
-
     weights = load_file(path)
     model = Autoencoder()
     model.load_state_dict({k: v.float() for k, v in weights.items() if not k.startswith("vae_")})
