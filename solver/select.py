@@ -127,7 +127,7 @@ def _checked(unary, pairwise, n, weight):
     for name, values in (("unary", u), ("pairwise", b)):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds values that are not finite: drop those items first.")
-    if not np.allclose(b, b.T, rtol=1e-6, atol=1e-9 * max(1.0, float(np.abs(b).max()))):
+    if np.abs(b - b.T).max() > 1e-6 * np.abs(b).max():
         raise ValueError("pairwise must be symmetric: b[i, j] and b[j, i] are one distance.")
     return u, (b + b.T) / 2
 
