@@ -34,15 +34,8 @@ def with_plain_sampling(graph):
     for i in range(2, size):
         graph[f"batch{i}"] = {"class_type": "ImageBatch", "inputs": {"image1": [f"batch{i - 1}", 0], "image2": images[i]}}
     for name, source in (("group", ["8", 0]), ("plain", [f"batch{size - 1}", 0])):
-        scored = {
-            "image": source,
-            "output_group_size": size,
-            "unary": ["5", 0],
-            "pairwise": ["6", 0],
-            "lambda_score": 1.5,
-            "objective": "paper",
-            "solver_time_limit": 1.0,
-        }
+        scorers = {k: sampler[k] for k in ("unary", "pairwise", "lambda_score")}
+        scored = {"image": source, "output_group_size": size, **scorers}
         graph[f"score {name}"] = {"class_type": "QIPSelector", "inputs": scored}
         graph[f"report {name}"] = {"class_type": "PreviewAny", "inputs": {"source": [f"score {name}", 3]}}
         graph[f"save {name}"] = {"class_type": "SaveImage", "inputs": {"images": source, "filename_prefix": name}}

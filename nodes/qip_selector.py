@@ -1,3 +1,5 @@
+import logging
+
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -64,6 +66,11 @@ class QIPSelector(io.ComfyNode):
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
         run.rounds = [choice.as_round(0, 0.0, list(range(len(images))), {})]
         run.seconds.update(choice.seconds)
+        run.warnings = [
+            f"Image {i} (counted from 0) was left out: its score is not finite." for i, ok in enumerate(choice.finite) if not ok
+        ]
+        for warning in run.warnings:
+            logging.warning(warning)
         kept = {"samples": x0[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
         return io.NodeOutput(images[order], kept, order, run.to_json())
 

@@ -1,6 +1,7 @@
 """Rows of a batch: which conditioning belongs to which candidate, and how many candidates fit one model call."""
 
 import bisect
+from contextlib import contextmanager
 
 import torch
 from comfy.conds import CONDConstant, CONDList
@@ -20,9 +21,15 @@ class RowConditioning:
             _rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()]
         )
 
+    @contextmanager
     def __call__(self, rows):
         """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards."""
-        return _Swapped(self.guider, {k: [_pick_all(c, rows) for c in v] for k, v in self.conds.items()} if self.per_row else self.conds)
+        if self.per_row:
+            self.guider.conds = {k: [_pick_all(c, rows) for c in v] for k, v in self.conds.items()}
+        try:
+            yield
+        finally:
+            self.guider.conds = self.conds
 
     def alone(self):
         """True if a control image comes in a batch: the host hands out its first rows, so calls must be of one row."""
@@ -37,17 +44,6 @@ class RowConditioning:
                     size = list(value.size())
                     sizes.setdefault(key, []).append([size[0] * rows, *size[1:]])
         return sizes
-
-
-class _Swapped:
-    def __init__(self, guider, conds):
-        self.guider, self.conds = guider, conds
-
-    def __enter__(self):
-        self.before, self.guider.conds = self.guider.conds, self.conds
-
-    def __exit__(self, *_):
-        self.guider.conds = self.before
 
 
 def _rows(value):

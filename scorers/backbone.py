@@ -18,9 +18,8 @@ class Backbone:
         import transformers
 
         self.folder = folder
-        net = self.load(transformers)
-        self.resident = Resident(net)
         self.size, self.mean, self.std = weights.image_preprocessing(folder)
+        self.resident = Resident(self.load(transformers))
 
     @classmethod
     def shared(cls, name):

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from .backbone import Backbone
 from .pool import cosine_distance
+from .weights import TEXT_FILES
 
 
 class Clip(Backbone):
@@ -15,6 +16,10 @@ class Clip(Backbone):
     model_type = "clip"
 
     def load(self, transformers):
+        if not any((self.folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
+            raise FileNotFoundError(
+                f"{self.folder} has no tokenizer.json: download {' and '.join(TEXT_FILES)} from the model's repository into it."
+            )
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         return transformers.CLIPModel.from_pretrained(self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
 

@@ -55,14 +55,10 @@ def find(model_type, name):
     for root in search_paths():
         if (root / name / "config.json").exists() and (root / name / "model.safetensors").exists():
             return root / name
-    known = KNOWN[model_type]
-    return _missing(search_paths()[0] / name, known if known.name == name else None)
-
-
-def _missing(folder, known):
+    known, folder = KNOWN[model_type], search_paths()[0] / name
     what = (
         f"download {', '.join(known.files)} from {known.repository} on the Hugging Face hub into it"
-        if known
+        if known.name == name
         else "put a model in the Hugging Face layout (config.json, model.safetensors, ...) into it"
     )
     raise FileNotFoundError(f"The scorer's weights are not in {folder}: {what}. Nothing is downloaded by itself.")

@@ -1,12 +1,14 @@
 """Memory, interrupt and bad input: what must happen before, instead of or in the middle of the work."""
 
 import copy
+from types import SimpleNamespace
 
 import comfy.model_management
 import pytest
 import tiny
 import torch
 from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.sampling.rows import RowConditioning, rows_that_fit
 from group_inference.scorers.latent import LatentDistance
 from tiny import group
 
@@ -46,6 +48,16 @@ def test_model_calls_do_not_grow_with_candidates(counted, monkeypatch):
         rows.clear()
         group(model, 1, tiny.empty_latent(model), candidates=candidates, steps=3)
         assert max(rows) == 2 * 4
+
+
+@pytest.mark.parametrize(("rows", "fit"), [(1, 8), (3, 1)])
+def test_control_images_in_a_batch_are_evaluated_one_row_at_a_time(flow_model, rows, fit):
+    """The host hands the first rows of a hint to whoever is in the call, also to later controls of a chain."""
+    last = SimpleNamespace(cond_hint_original=torch.zeros(rows, 3, 8, 8), previous_controlnet=None)
+    first = SimpleNamespace(cond_hint_original=None, previous_controlnet=last)
+    conds = {"positive": [{"model_conds": {}, "control": first}]}
+    guider = SimpleNamespace(conds=conds, model_patcher=flow_model, inner_model=flow_model.model)
+    assert rows_that_fit(guider, RowConditioning(guider), (1, 16, 8, 8), 8) == fit
 
 
 def test_out_of_memory_halves_the_slice_and_goes_on(flow_model, monkeypatch, caplog):

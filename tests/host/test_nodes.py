@@ -56,6 +56,15 @@ def test_the_selector_takes_lists_and_weighs_difference():
     assert set(pick(images, unary=Bright(), pairwise=ColorHistogram("rgb"), objective="balanced")[2]) == {0, 2}
 
 
+def test_an_image_without_a_finite_score_is_left_out_by_name(caplog):
+    class Undecided(Bright):
+        def score(self, pool):
+            return super().score(pool).index_fill(0, torch.tensor([1]), float("nan"))
+
+    indices, report = pick(grey(0.1, 0.9, 0.5), 3, unary=Undecided())[2:]
+    assert indices == [2, 0] and "Image 1" in report["warnings"][0] and "Image 1" in caplog.text
+
+
 def test_without_latents_the_latent_output_says_so():
     latent = pick(grey(0, 1), 1, unary=Bright())[1]
     assert isinstance(latent, ExecutionBlocker) and "connect its latent input" in latent.message

@@ -160,6 +160,15 @@ def test_missing_weights_name_repository_folder_and_files(installed):
         Dinov2.shared("something else")
 
 
+@pytest.mark.parametrize(("gone", "kind"), [("tokenizer.json", Clip), ("processor_config.json", Dinov2)])
+def test_a_folder_that_lacks_a_file_is_named_in_one_sentence(old_layout, gone, kind):
+    folder = old_layout / ("tiny-clip" if kind is Clip else "tiny-dinov2")
+    (folder / gone).unlink()
+    with pytest.raises(FileNotFoundError, match="has no (tokenizer|preprocessor_config).json: download") as error:
+        kind.shared(folder.name)
+    assert str(folder) in str(error.value) and "\n" not in str(error.value)
+
+
 def test_what_is_on_disk_is_offered_after_the_papers_model(installed):
     assert weights.choices("clip") == ["clip-vit-base-patch32", "tiny-clip"]
     assert weights.choices("dinov2") == ["dinov2-base", "tiny-dinov2"]
