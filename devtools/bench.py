@@ -11,29 +11,23 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
-from solver import linearised, select
-from solver.local_search import incumbent, value_of
+from solver import SET_FUNCTIONS, linearised, select
+from solver.local_search import value_of
+from solver.relaxation import shift_and_curvature
 
 FAMILIES = ("clustered", "diffuse", "near ties")
-SIZES = (
-    (16, 8),
-    (32, 4),
-    (32, 16),
-    (64, 4),
-    (64, 7),
-    (64, 8),
-    (64, 32),
-    (128, 4),
-    (128, 8),
-    (128, 64),
-    (256, 8),
-    (256, 128),
-    (512, 4),
-    (512, 256),
-)
+SIZES = {
+    16: (8,),
+    32: (4, 16),
+    64: (4, 7, 8, 16, 32),
+    128: (4, 5, 8, 9, 12, 16, 20, 24, 32, 64),
+    256: (4, 5, 6, 7, 8, 64, 96, 128),
+    512: (4, 256),
+}
 SCHEDULES = ((128, 64, 32, 16, 8, 4), (64, 7, 4))
 WEIGHT = 1.5
 OTHERS_UP_TO = 64
+OTHERS_SECONDS = 5.0
 
 
 def instance(items, family, seed):
@@ -57,16 +51,19 @@ def instance(items, family, seed):
     return rng.normal(0.27, 0.02, items), pairwise
 
 
-def gurobi(unary, pairwise, n, concave, time_limit=5.0):
+def gurobi(unary, w, n, concave):
     """(objective, seconds) of Gurobi on the paper's program, or on the same made concave; None if it is not installed."""
     try:
         import gurobipy as gp
     except ImportError:
         return None
-    with gp.Env(params={"OutputFlag": 0, "TimeLimit": time_limit}) as env, gp.Model(env=env) as model:
-        y, w = model.addMVar(len(unary), vtype="B"), WEIGHT * pairwise
-        shift = np.linalg.eigvalsh(w - w.max())[-1] if concave else 0.0
-        total = w - (w.max() if concave else 0.0) - shift * np.eye(len(unary))
+    with gp.Env(params={"OutputFlag": 0, "TimeLimit": OTHERS_SECONDS}) as env, gp.Model(env=env) as model:
+        y = model.addMVar(len(unary), vtype="B")
+        shift = shift_and_curvature(w)[0] if concave else 0.0
+        total = w - shift * np.eye(len(unary))
+        if concave:
+            # On the plane sum y = n this takes a constant away, and all upward curvature across it.
+            total -= max(0.0, np.linalg.eigvalsh(total)[-1]) * np.ones_like(w)
         model.addConstr(y.sum() == n)
         model.setObjective((unary + shift / 2) @ y + 0.5 * (y @ total @ y), gp.GRB.MAXIMIZE)
         started = time.perf_counter()
@@ -80,50 +77,100 @@ def others(unary, pairwise, n, objective):
     found = []
     for products in (False, True):
         started = time.perf_counter()
-        rows = linearised.solve(unary, w, n, incumbent(unary, w, n), 5.0, products).indices
+        rows = linearised.solve(unary, w, n, np.arange(n), OTHERS_SECONDS, products).indices
         found.append((value_of(unary, w, rows), time.perf_counter() - started))
-    found += [gurobi(unary, pairwise, n, concave) for concave in (False, True)]
-    return ["-" if f is None else f"{100 * (objective - f[0]) / objective:+.3f}% {f[1]:.1f}s" for f in found]
+    found += [gurobi(unary, w, n, concave) for concave in (False, True)]
+    return ["-" if f is None else f"{100 * (objective - f[0]) / objective:.3f}% {f[1]:.1f}s" for f in found]
+
+
+def single_rounds(seeds, time_limit):
+    print(f"{'family':10}{'M':>5}{'n':>5}{'proven':>9}{'median s':>10}{'max s':>8}{'max gap':>10}   ", end="")
+    print("worse by, in s:  " + "".join(f"{name:16}" for name in ("HiGHS plain", "HiGHS products", "Gurobi paper", "Gurobi concave")))
+    for family in FAMILIES:
+        for items, n in ((items, n) for items, sizes in SIZES.items() for n in sizes):
+            found = [select(*instance(items, family, seed), n, WEIGHT, time_limit) for seed in range(seeds)]
+            seconds, proven = [f.seconds for f in found], sum(f.status == "optimal" for f in found)
+            row = f"{family:10}{items:5}{n:5}{proven:6}/{seeds:<2}{np.median(seconds):10.3f}{max(seconds):8.3f}"
+            beside = others(*instance(items, family, 0), n, found[0].objective) if items <= OTHERS_UP_TO else []
+            print(f"{row}{100 * max(f.relative_gap for f in found):9.3f}%{'':20}" + "".join(f"{text:16}" for text in beside), flush=True)
+
+
+def schedules(seeds):
+    for schedule in SCHEDULES:
+        for family in FAMILIES:
+            totals, proven = [], 0
+            for seed in range(seeds):
+                (unary, pairwise), rows, total = instance(schedule[0], family, seed), np.arange(schedule[0]), 0.0
+                for n in schedule[1:]:
+                    found = select(unary[rows], pairwise[np.ix_(rows, rows)], n, WEIGHT)
+                    rows, total, proven = rows[sorted(found.indices)], total + found.seconds, proven + (found.status == "optimal")
+                totals.append(total)
+            rounds = f"{proven}/{seeds * (len(schedule) - 1)} rounds proven"
+            print(
+                f"{family:10}{' '.join(map(str, schedule)):24}{rounds}   median {np.median(totals):.3f} s   max {max(totals):.3f} s",
+                flush=True,
+            )
+
+
+def limits(seeds):
+    """How far past its time limit a call runs."""
+    cells = [(items, n, share) for items in (64, 128, 256) for n in (2, 4, 9, items // 2) for share in (0.0, 0.05, 0.1, 0.2)]
+    over = [
+        select(*instance(items, family, seed), n, WEIGHT, limit).seconds - limit
+        for items, n, limit in cells
+        for family in FAMILIES
+        for seed in range(seeds)
+    ]
+    print(f"past a time limit of 0 to 0.2 s, M up to 256: at most {1000 * max(over):.0f} ms in {len(over)} calls", flush=True)
+
+
+def large():
+    import resource  # not on Windows
+
+    u, b = instance(4096, "clustered", 0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = select(u, b, 64, WEIGHT)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    print(f"4096 choose 64: {found.status} in {found.seconds:.2f} s, {grown:.2f} GiB more memory", flush=True)
+
+
+def set_objectives(seeds):
+    print(f"{'objective':10}{'M':>5}{'n':>5}{'proven':>9}{'median s':>10}{'max s':>8}")
+    for objective in SET_FUNCTIONS:
+        for items, n in ((32, 8), (64, 4), (64, 8), (128, 4), (128, 64)):
+            found = [select(*instance(items, family, s), n, WEIGHT, objective=objective) for family in FAMILIES for s in range(seeds)]
+            seconds, proven = [f.seconds for f in found], sum(f.status == "optimal" for f in found)
+            print(
+                f"{objective:10}{items:5}{n:5}{proven:6}/{len(found):<2}{np.median(seconds):10.3f}{max(seconds):8.3f}",
+                flush=True,
+            )
+
+
+def mdplib(folder):
+    """GKD-c instances of the Maximum Diversity library: no u, Euclidean distances."""
+    for path in sorted(folder.glob("*.txt.gz")):
+        (items, n), *rows = [tuple(map(float, line.split())) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+        distances = np.zeros((int(items), int(items)))
+        for i, j, distance in rows:
+            distances[int(i), int(j)] = distances[int(j), int(i)] = distance
+        found = select(np.zeros(int(items)), distances, int(n), 1.0, 10.0)
+        print(f"{path.name:32}{found.status:8}{found.objective:14.5f}   {found.seconds:.3f} s", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
     parser.add_argument("what", choices=["solver"])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--time-limit", type=float, default=1.5)
+    parser.add_argument("--time-limit", type=float, default=2.0)
     parser.add_argument("--mdplib", type=Path, help="folder with GKD-c instances of the Maximum Diversity library (*.txt.gz)")
     options = parser.parse_args()
-    print(
-        f"{'family':10}{'M':>5}{'n':>5}{'proven':>8}{'median s':>10}{'max s':>8}{'max gap':>10}   HiGHS plain    HiGHS products  Gurobi paper   Gurobi concave"
-    )
-    for family in FAMILIES:
-        for items, n in SIZES:
-            found = [select(*instance(items, family, seed), n, WEIGHT, options.time_limit) for seed in range(options.seeds)]
-            seconds, gaps = [f.seconds for f in found], [f.relative_gap for f in found]
-            proven = sum(f.status == "optimal" for f in found)
-            row = f"{family:10}{items:5}{n:5}{proven:5}/{len(found):<2}{np.median(seconds):10.3f}{max(seconds):8.3f}{100 * max(gaps):9.3f}%"
-            beside = others(*instance(items, family, 0), n, found[0].objective) if items <= OTHERS_UP_TO else []
-            print(row + "   " + "".join(f"{text:15}" for text in beside), flush=True)
-    for schedule in SCHEDULES:
-        for family in FAMILIES:
-            totals, proven = [], 0
-            for seed in range(options.seeds):
-                (unary, pairwise), rows, total = instance(schedule[0], family, seed), np.arange(schedule[0]), 0.0
-                for n in schedule[1:]:
-                    round_ = select(unary[rows], pairwise[np.ix_(rows, rows)], n, WEIGHT)
-                    rows, total, proven = rows[sorted(round_.indices)], total + round_.seconds, proven + (round_.status == "optimal")
-                totals.append(total)
-            rounds = options.seeds * (len(schedule) - 1)
-            print(
-                f"{family:10}{' '.join(map(str, schedule)):24}{proven}/{rounds} rounds proven   median {np.median(totals):.3f} s   max {max(totals):.3f} s"
-            )
-    for path in sorted(options.mdplib.glob("*.txt.gz")) if options.mdplib else []:
-        (items, n), *rows = [tuple(map(float, line.split())) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
-        distances = np.zeros((int(items), int(items)))
-        for i, j, distance in rows:
-            distances[int(i), int(j)] = distances[int(j), int(i)] = distance
-        found = select(np.zeros(int(items)), distances, int(n), 1.0, 10.0)
-        print(f"{path.name:32}{found.status:8}{found.objective:14.5f}   {found.seconds:.3f} s")
+    large()
+    single_rounds(options.seeds, options.time_limit)
+    schedules(options.seeds)
+    limits(options.seeds)
+    set_objectives(options.seeds)
+    if options.mdplib:
+        mdplib(options.mdplib)
 
 
 if __name__ == "__main__":

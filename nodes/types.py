@@ -71,7 +71,7 @@ def advanced_objective_inputs():
             default="paper",
             optional=True,
             advanced=True,
-            tooltip="paper: raw scores, summed over all pairs. balanced: scores put on one scale and averaged, so that lambda_score means the same for every group size.",
+            tooltip="paper: raw scores, summed over all pairs. balanced: scores put on one scale and averaged, so that lambda_score means the same for every group size. max_min: as balanced, but with the smallest distance in the group. log_det: as balanced, but with the volume that the group spans. In these two no far image can pay for twins.",
         ),
         io.Float.Input(
             "solver_time_limit",

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..solver import Selection, balanced, select
+from ..solver import SET_FUNCTIONS, Selection, balanced, select
 from .record import Round
 
-OBJECTIVES = ("paper", "balanced")
+OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """unary, pairwise: scorers or None; weight: lambda; kind: "paper" (raw scores, summed) or "balanced"; time_limit in
-    seconds for each proof."""
+    """unary, pairwise: scorers or None; weight: lambda; kind: "paper" (raw scores, summed), "balanced", or one of the
+    solver's set functions, of balanced scores; time_limit in seconds for each proof."""
 
     unary: object = None
     pairwise: object = None
@@ -76,8 +76,9 @@ def choose(pool, objective, n):
     u = np.zeros(len(rows)) if unary is None else unary[rows]
     b = np.zeros((len(rows), len(rows))) if pairwise is None else pairwise[np.ix_(rows, rows)]
     n, weight = min(n, len(rows)), objective.weight
-    if objective.kind == "balanced":
+    if objective.kind != "paper":
         u, b, weight = balanced(u, b, n, weight)
-    selection = select(u, b, n, weight, objective.time_limit)
+    form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
+    selection = select(u, b, n, weight, objective.time_limit, objective=form)
     seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
     return Choice(unary, pairwise, finite, [int(rows[i]) for i in selection.indices], selection, seconds)

@@ -1,109 +1,104 @@
-"""Branch and bound on the concave relaxation, for what HiGHS cannot prove in time."""
+"""Branch and bound on an upper model of the objective, hundreds of nodes in one matrix product."""
 
 import time
 
 import numpy as np
 
-from . import linearised
+from .copies import earlier, kinds
 from .local_search import improve, value_of
-from .relaxation import project, relax
-from .small_groups import Enumeration
+from .relaxation import climb, cut, shift_and_curvature
 
-ROOT_ITERATIONS = 150
-ITERATIONS = 10
-# Up to here enumeration beats bounding by the relaxation, and HiGHS closes a kernel in 50 ms or less.
-MOST_ENUMERATED = 4
-MOST_KERNEL_ITEMS = 10
+BATCH = 256
+ROOT_ITERATIONS, ITERATIONS = 60, 12
 
 
 class Search:
-    """Depth first, fixing items by reduced cost at every node.
+    """Depth first, in batches of nodes; items are fixed by reduced cost at every node.
 
-    best, best_value: the incumbent, never worse than the one given. bound: valid for the optimum once `run` is over,
-    equal to best_value up to `tolerance` if it returned True. nodes: how many were looked at.
+    A node is a row of three arrays [B, M]: taken and free (bool), and y, where its relaxation starts. best: the best
+    selection found that is worth more than `floor`, None without one; best_value: its value or the floor; bound: valid for
+    every selection, at most `tolerance` above best_value where `run` returned True; nodes: how many were looked at.
     """
 
-    def __init__(self, u, w, n, incumbent, tolerance):
-        self.u, self.w, self.n, self.tolerance = u, w, n, tolerance
-        self.best, self.best_value = incumbent, value_of(u, w, incumbent)
-        self.discarded, self.complete = -np.inf, True
-        self.nodes = 0
+    def __init__(self, u, w, n, split, floor, tolerance):
+        self.u, self.w, self.n, self.split, self.tolerance = u, w, n, split, tolerance
+        self.best, self.best_value, self.bound, self.nodes = None, floor, np.inf, 0
+        self.curvature = shift_and_curvature(split.concave)[1]
+        self.earlier_copies = earlier(kinds(u, w))
 
-    def run(self, deadline, most_nodes=None):
+    def run(self, deadline, most_nodes=np.inf):
         """Search until all is decided (True), `deadline` (time.perf_counter) or `most_nodes`."""
-        self.deadline, items = deadline, len(self.u)
-        stack = [(np.inf, np.zeros(0, dtype=int), np.arange(items), np.full(items, self.n / items))]
-        while stack and self.nodes != most_nodes and time.perf_counter() < deadline:
-            bound, *node = stack.pop()
-            if bound <= self.best_value + self.tolerance:
-                self.discarded = max(self.discarded, bound)
-                continue
-            self.nodes += 1
-            stack += self._branch(*node)
-        self.bound = max([self.best_value, self.discarded, *(node[0] for node in stack)])
-        return self.complete and not stack
+        items = len(self.u)
+        stack = [np.zeros((1, items), dtype=bool), np.ones((1, items), dtype=bool), self.split.y[None], np.array([self.split.bound])]
+        while len(stack[0]) and self.nodes < most_nodes and time.perf_counter() < deadline:
+            size = int(min(BATCH, most_nodes - self.nodes))
+            batch, stack = [part[-size:] for part in stack], [part[:-size] for part in stack]
+            children = self._branch(*(part[batch[3] > self.goal] for part in batch))
+            stack = [np.concatenate(parts) for parts in zip(stack, children, strict=True)]
+        self.bound = max([self.goal, *stack[3]])
+        return len(stack[0]) == 0
 
-    def _branch(self, taken, rest, y):
-        """Two smaller problems, the more promising one last; nothing if this one is decided."""
-        iterations = ROOT_ITERATIONS if self.nodes == 1 else ITERATIONS
-        while True:
-            left = self.n - len(taken)
-            if left in (0, len(rest)):
-                self._offer(np.concatenate([taken, rest[:left]]))
-                return []
-            base, u, w, left = self._below(taken, rest)
-            goal = self.best_value + self.tolerance - base
-            tangent = relax(u, w, left, project(y, left), goal, iterations)
-            if tangent.bound <= goal:
-                self.discarded = max(self.discarded, base + tangent.bound)
-                return []
-            order = np.argsort(-tangent.slope, kind="stable")
-            if self.nodes % 4 == 1:
-                self._offer(improve(self.u, self.w, np.concatenate([taken, rest[np.argsort(-tangent.y, kind="stable")[:left]]])))
-            # What the bound loses when an item is forced to the other side of the cut.
-            inside = np.zeros(len(rest), dtype=bool)
-            inside[order[:left]] = True
-            forced = tangent.bound - np.abs(tangent.slope - np.where(inside, *tangent.slope[order[[left, left - 1]]]))
-            fixed = forced <= goal
-            if fixed.any():
-                self.discarded = max(self.discarded, base + float(forced[fixed].max()))
-            taken, y, rest = np.concatenate([taken, rest[fixed & inside]]), tangent.y[~fixed], rest[~fixed]
-            left = self.n - len(taken)
-            if 0 < left <= MOST_ENUMERATED and left < len(rest):
-                return self._enumerate(taken, rest)
-            if 0 < left < len(rest) and fixed.mean() < 0.1:
-                break
-        if self.nodes == 1 and len(rest) <= MOST_KERNEL_ITEMS:
-            return self._solve_kernel(taken, rest, y)
-        i = int(np.abs(y - 0.5).argmin())
-        others, y, bound = np.delete(rest, i), np.delete(y, i), base + tangent.bound
-        return [(bound, taken, others, y), (bound, np.append(taken, rest[i]), others, y)]
+    @property
+    def goal(self):
+        """A node whose bound is no higher is decided."""
+        return self.best_value + self.tolerance
 
-    def _below(self, taken, rest):
-        """(value so far, u, w, how many to take) of what is left to decide."""
-        u = self.u[rest] + self.w[np.ix_(rest, taken)].sum(1)
-        return value_of(self.u, self.w, taken), u, self.w[np.ix_(rest, rest)], self.n - len(taken)
+    def _branch(self, taken, free, y, bound):
+        """The nodes that those of a batch leave open, the most promising last."""
+        iterations = ITERATIONS if self.nodes else ROOT_ITERATIONS
+        self.nodes += len(taken)
+        if len(taken):
+            taken, free, y, bound = self._bound(taken, free, y, iterations)
+        taken, free, y, bound, left = self._settle(taken, free, y, bound)
+        if len(taken) == 0:
+            return taken, free, y, bound
+        self._offer(improve(self.u, self.w, np.argsort(-(y[-1] * free[-1] + 2.0 * taken[-1]), kind="stable")[: self.n]))
+        order = np.argsort(bound, kind="stable")
+        taken, free, y, bound = taken[order], free[order], y[order], bound[order]
+        rows, item = np.arange(len(taken)), np.where(free, y, -1.0).argmax(1)
+        without, with_ = taken, taken.copy()
+        free[rows, item], with_[rows, item] = False, True
+        return [np.concatenate(parts) for parts in ((without, with_), (free, free), (y, y), (bound, bound))]
 
-    def _enumerate(self, taken, rest):
-        """Settle a node with few items left to take."""
-        base, u, w, left = self._below(taken, rest)
-        small = Enumeration(u, w, left, self.best_value - base, self.tolerance)
-        self.complete &= small.run(self.deadline)
-        if small.best is not None:
-            self._offer(np.concatenate([taken, rest[small.best]]))
-        self.discarded = max(self.discarded, base + small.bound)
-        return []
+    def _bound(self, taken, free, y, iterations):
+        """Climb each node's relaxation, drop the nodes whose tangent bound decides them, fix items of the others."""
+        split, left, items = self.split, self.n - taken.sum(1), np.flatnonzero(free.any(0))
+        linear = split.linear + taken @ (split.concave - split.charge)
+        base = split.const + (taken * (split.linear + linear)).sum(1) / 2
+        program = linear[:, items], split.concave[np.ix_(items, items)]
+        near = climb(*program, self.curvature, free[:, items], left, y[:, items], iterations)
+        bound, inside, outside = cut(base, *program, free[:, items], left, near, self.goal)
+        taken, free, y = taken.copy(), free.copy(), np.zeros(taken.shape)
+        taken[:, items] |= inside
+        free[:, items] &= ~(inside | outside)
+        y[:, items] = near
+        return _rows(bound > self.goal, taken, free, y, bound)
 
-    def _solve_kernel(self, taken, rest, y):
-        """HiGHS on the items that the root left undecided."""
-        base, u, w, left = self._below(taken, rest)
-        found = linearised.solve(u, w, left, np.argsort(-y, kind="stable")[:left], self.deadline - time.perf_counter())
-        self._offer(np.concatenate([taken, rest[found.indices]]))
-        self.complete &= found.proven
-        self.discarded = max(self.discarded, base + found.bound)
-        return []
+    def _settle(self, taken, free, y, bound):
+        """Finish nodes with at most two items left to take or no choice; the others, and how many items each has left to take."""
+        if self.earlier_copies is not None:
+            out = ~taken & ~free
+            taken = taken | (taken @ self.earlier_copies > 0)
+            free = free & ~taken & ~(out @ self.earlier_copies.T > 0)
+        left, count = self.n - taken.sum(1), free.sum(1)
+        for row in np.flatnonzero((left == 0) | (left == count)):
+            self._offer(np.flatnonzero(taken[row] | (free[row] & (left[row] > 0))))
+        gain = self.u + taken @ self.w
+        for row in np.flatnonzero((left == 1) & (count > 1)):
+            self._offer(np.append(np.flatnonzero(taken[row]), np.where(free[row], gain[row], -np.inf).argmax()))
+        for row in np.flatnonzero((left == 2) & (count > 2)):
+            items = np.flatnonzero(free[row])
+            pairs = gain[row, items] + gain[row, items][:, None] + self.w[np.ix_(items, items)]
+            np.fill_diagonal(pairs, -np.inf)
+            self._offer(np.append(np.flatnonzero(taken[row]), items[list(divmod(int(pairs.argmax()), len(items)))]))
+        rest = (left > 2) & (left < count)
+        return *_rows(rest, taken, free, y, bound), left[rest]
 
     def _offer(self, chosen):
         value = value_of(self.u, self.w, chosen)
         if value > self.best_value:
             self.best, self.best_value = np.sort(chosen), value
+
+
+def _rows(which, *parts):
+    return [part[which] for part in parts]

@@ -7,62 +7,109 @@ type: Cevallos, Eisenbrand and Zenklusen, arXiv 1511.07077) s is 0 or less and t
 stays valid and is weaker.
 """
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 
+ITERATIONS = 60
+# Another round of fixing pays when the last one settled at least this share of the items.
+WORTH_REPEATING = 0.1
+# Stands for an item that cannot be taken, in projections.
+HIDDEN = -1e9
+
 
 @dataclass(frozen=True)
-class Tangent:
-    """An upper bound over all n-subsets: the tangent plane at y, largest at the n items with the largest slope."""
+class Kernel:
+    """What reduced costs leave of a program: every n-subset worth more than the goal holds all of `taken` (indices) and
+    otherwise items of `rest`; y: near a maximiser of the relaxation over `rest`; bound: of all those subsets."""
 
-    bound: float
+    taken: np.ndarray
+    rest: np.ndarray
     y: np.ndarray
-    slope: np.ndarray
+    bound: float
 
 
-def relax(u, w, n, y, goal, iterations):
-    """The lowest tangent bound met while climbing the relaxation from y; stops early at `goal` or below.
+def reduce(u, w, n, goal, deadline):
+    """The Kernel of the program above `goal`, None if no n-subset is worth more than that.
 
-    u [M], w [M, M] symmetric with zero diagonal, 0 < n < M, y in the capped simplex. Accelerated projected gradient with
-    restarts (O'Donoghue and Candes, arXiv 1204.3982).
+    u [M], w [M, M] symmetric with zero diagonal, 0 < n < M. Rounds of fixing end at `deadline` (time.perf_counter).
     """
-    shift, curvature = _shift_and_curvature(w)
-    linear, ahead, momentum, best = u + shift / 2, y, 1.0, None
-    for i in range(iterations):
-        slope = linear + w @ ahead - shift * ahead
-        if i % 5 == 0 or i == iterations - 1:
-            value = (linear + slope) @ ahead / 2
-            bound = value + np.partition(slope, len(u) - n)[len(u) - n :].sum() - slope @ ahead
-            if best is None or bound < best.bound:
-                best = Tangent(float(bound), ahead, slope)
-            if bound <= goal:
-                break
-        new = project(ahead + slope / curvature, n)
-        if (new - y) @ slope < 0:
-            momentum = 1.0
-        faster = (1 + (1 + 4 * momentum * momentum) ** 0.5) / 2
-        y, ahead, momentum = new, new + (momentum - 1) / faster * (new - y), faster
-    return best
+    taken, rest, y, bound, settled = np.zeros(0, dtype=int), np.arange(len(u)), np.full(len(u), n / len(u)), np.inf, 1.0
+    while settled >= WORTH_REPEATING and 0 < n - len(taken) < len(rest) and time.perf_counter() < deadline:
+        base, gain, among = subproblem(u, w, taken, rest)
+        shift, curvature = shift_and_curvature(among)
+        linear, concave = (gain + shift / 2)[None], among - shift * np.eye(len(rest))
+        free, left = np.ones((1, len(rest)), dtype=bool), np.array([n - len(taken)])
+        y = climb(linear, concave, curvature, free, left, y[None], ITERATIONS)
+        (bound,), inside, outside = cut(base, linear, concave, free, left, y, goal)
+        if bound <= goal:
+            return None
+        open_ = ~(inside | outside)[0]
+        taken, rest, y, settled = np.concatenate([taken, rest[inside[0]]]), rest[open_], y[0, open_], 1 - open_.mean()
+    return Kernel(taken, rest, y, float(bound))
 
 
-def project(v, n):
-    """The nearest point to v in {0 <= y <= 1, sum y = n}: clip(v - t), t by Newton's method inside a bracket."""
-    low, high, t = v.min() - 1.0, v.max(), (v.sum() - n) / len(v)
-    for _ in range(60):
-        y = np.clip(v - t, 0.0, 1.0)
-        excess = y.sum() - n
-        if abs(excess) < 1e-12 * len(v):
-            break
-        low, high = (t, high) if excess > 0 else (low, t)
-        inside = np.count_nonzero((y > 0) & (y < 1))
-        t = t + excess / inside if inside else (low + high) / 2
-        if not low < t < high:
-            t = (low + high) / 2
-    return y
+def subproblem(u, w, taken, rest):
+    """(value of `taken`, u and w of the program that is left among `rest`)."""
+    base = float(u[taken].sum() + w[np.ix_(taken, taken)].sum() / 2)
+    return base, u[rest] + w[np.ix_(rest, taken)].sum(1), w[np.ix_(rest, rest)]
 
 
-def _shift_and_curvature(w):
+def climb(linear, concave, curvature, free, left, y, iterations):
+    """Uphill on linear'y + y'concave y / 2, each row of [B, M] on its own: accelerated projected gradient with restarts
+    (O'Donoghue and Candes, arXiv 1204.3982), from y to a better y.
+
+    free [B, M]: which items may be taken, left [B]: how many, fewer than are free. In single precision and with one step of
+    projection at a time, since any y with the right sum makes a bound: a row sums to `left`, but may leave the box a little.
+    """
+    # A program that is nearly linear needs no longer steps: one of its tangent planes is as good as another.
+    curvature = max(curvature, 1e-6 * np.abs(linear).max(), 1e-300)
+    count, momentum = free.sum(1), np.ones(len(y))
+    step, offset = (concave / curvature).astype(np.float32), np.where(free, linear / curvature, HIDDEN)
+    ahead = before = np.where(free, y, 0.0)
+    t = ((linear / curvature + ahead.astype(np.float32) @ step) * free).sum(1) / count
+    for _ in range(iterations):
+        uphill = ahead.astype(np.float32) @ step + offset
+        new, t = project(ahead + uphill, left, count, t)
+        moved = new - before
+        momentum = np.where(np.einsum("ij,ij->i", moved, uphill) < 0, 1.0, momentum)
+        faster = (1 + np.sqrt(1 + 4 * momentum * momentum)) / 2
+        before, ahead, momentum = new, new + ((momentum - 1) / faster)[:, None] * moved, faster
+    return new
+
+
+def project(v, left, count, t):
+    """One step of Newton's method towards the nearest point of {0 <= y <= 1, sum y = left}, as (y, next t).
+
+    The point is clip(v - t, 0, 1) for the right t [B]; y has the right sum for any t. v: [B, M], HIDDEN where y stays 0;
+    count: [B], the number of the other entries.
+    """
+    over = v - t[:, None]
+    y = np.clip(over, 0.0, 1.0)
+    excess = y.sum(1) - left
+    inside = np.count_nonzero(over == y, axis=1)
+    return y - (v > HIDDEN / 2) * (excess / count)[:, None], t + excess / np.maximum(inside, 1)
+
+
+def cut(base, linear, concave, free, left, y, goal):
+    """(bound [B], inside, outside [B, M]): the tangent plane at each row's y, largest at the `left` free items with the largest
+    slope, and the free items that all selections above `goal` take or leave: what the bound loses when an item is forced to
+    the other side is the distance of its slope to the first one there."""
+    rows, last = np.arange(len(y)), free.shape[1] - 1
+    slope = linear + y @ concave
+    bound = base + ((linear - slope) * y).sum(1) / 2
+    slope = np.where(free, slope, -np.inf)
+    falling = -np.sort(-slope, axis=1)
+    bound = bound + np.where(np.arange(last + 1) < left[:, None], falling, 0.0).sum(1)
+    lowest_in, highest_out = falling[rows, left - 1][:, None], falling[rows, np.minimum(left, last)][:, None]
+    high = slope >= lowest_in
+    with np.errstate(invalid="ignore"):
+        fixed = free & (bound[:, None] - np.abs(slope - np.where(high, highest_out, lowest_in)) <= goal)
+    return bound, fixed & high, fixed & ~high
+
+
+def shift_and_curvature(w):
     """The largest eigenvalue of w over vectors that sum to 0, and its distance to the smallest; both with a margin."""
     mean = w.mean(0)
     centred = w - mean - mean[:, None] + mean.mean()

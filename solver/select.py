@@ -12,26 +12,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import linearised
-from .branch_and_bound import MOST_ENUMERATED, Search
+from .copies import first_copies, kinds
+from .growth import Growth
 from .local_search import incumbent, value_of
 from .objective import marginals
-from .small_groups import Enumeration
+from .proof import prove
+from .set_functions import LogDet, MaxMin
 
 ENGINES = ("auto", "highs", "heuristic")
+SET_FUNCTIONS = {"max_min": MaxMin, "log_det": LogDet}
+OBJECTIVES = ("sum", *SET_FUNCTIONS)
 # Beyond this, one bound takes longer than a round may: the eigenvalues of M x M numbers.
 MOST_ITEMS_TO_PROVE = 1024
 # An optimum is proven when the gap is at most this share of the largest score.
 TOLERANCE = 1e-9
+RANDOM_GROUPS = 16
 
 
 @dataclass(frozen=True)
 class Selection:
-    """indices: the n chosen, best share of the objective first. objective <= optimum <= bound; gap = bound - objective.
+    """indices: the n chosen, best share of the sum of scores and distances first. objective <= optimum <= bound; gap = bound -
+    objective.
 
     relative_gap: share of the objective. gap_over_random: share of what choosing is worth, objective - mean of random
-    selections; the objective itself carries a large constant. status: "optimal" (gap closed to rounding), "gap" (stopped at
-    a limit with a valid bound) or "heuristic" (not tried; the bound is valid but loose). engine: as asked for, "trivial"
-    where there was nothing to choose. nodes: of the search. seconds: wall time of the call.
+    selections; the objective itself carries a large constant. status: "optimal" (gap within 1e-9 of the largest score), "gap"
+    (stopped at a limit with a valid bound) or "heuristic" (not tried; the bound is valid but loose). engine: as asked for,
+    "trivial" where there was nothing to choose. nodes: of the search. seconds: wall time of the call.
     """
 
     indices: tuple[int, ...]
@@ -46,58 +52,75 @@ class Selection:
     seconds: float
 
 
-def select(unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None, start=None, pinned=(), banned=()):
+def select(
+    unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None, start=None, pinned=(), banned=(), objective="sum"
+):
     """Pick n of M items; the same answer on every machine unless the time limit cuts the proof short.
 
     unary: [M] quality of each item, any finite scale. pairwise: [M, M] symmetric, finite; the diagonal is ignored.
     weight: lambda, >= 0. time_limit: seconds for the proof; the incumbent found before is never lost. node_limit: the same
-    as a count, for runs that do not depend on the machine's speed. engine: "auto" proves by the concave relaxation,
-    enumeration of small groups and HiGHS on small kernels, "highs" by HiGHS on the whole linearised program, "heuristic"
-    not at all. start: indices of an earlier selection to improve on. pinned, banned: indices that are or are not chosen.
+    as a count, for runs that do not depend on the machine's speed. engine: "auto" proves by the rules in proof.py, "highs" by
+    HiGHS on the whole linearised program, "heuristic" not at all. start: indices of an earlier selection to improve on.
+    pinned, banned: indices that are or are not chosen. objective: "sum" over all pairs, or one of the whole group, in
+    set_functions.py: "max_min" of the smallest distance, "log_det" of the similarities (neither with engine="highs").
     Raises ValueError, naming the input, for wrong shapes, values that are not finite, n outside 1..M, a pairwise
-    matrix that is not symmetric, a negative weight, an unknown engine, or pins and bans that leave no selection.
+    matrix that is not symmetric, a negative weight, an unknown engine or objective, or pins and bans that leave no selection.
     """
     started = time.perf_counter()
     u, b = _checked(unary, pairwise, n, weight)
     pinned, free = _free_items(len(u), n, pinned, banned)
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine}.")
+    for name, value, known in (("engine", engine, ENGINES), ("objective", objective, OBJECTIVES)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, not {value}.")
+    if engine == "highs" and objective != "sum":
+        raise ValueError(f"engine highs solves the objective sum only, not {objective}: use engine auto.")
+    if n - len(pinned) == len(free):
+        pinned, free = np.union1d(pinned, free), free[:0]
     w = weight * b
     scale = max(1e-300, float(np.abs(u).max()), float(np.abs(w).max()))
-    fixed, gain = value_of(u, w, pinned), u[free] + w[np.ix_(free, pinned)].sum(1)
     earlier = None if start is None else np.flatnonzero(np.isin(free, np.asarray(start)))
-    rest, bound, status, engine, nodes = _prove(
-        gain, w[np.ix_(free, free)], n - len(pinned), earlier, started + time_limit, engine, node_limit, TOLERANCE * scale
-    )
-    chosen, bound = np.sort(np.concatenate([pinned, free[rest]])), fixed + bound
-    best = value_of(u, w, chosen)
+    limits = started + time_limit, np.inf if node_limit is None else node_limit
+    rest = u[free] + w[np.ix_(free, pinned)].sum(1), w[np.ix_(free, free)], n - len(pinned), earlier
+    if objective == "sum":
+        found, bound, status, engine, nodes = _best_sum(*rest, engine, TOLERANCE * scale, *limits)
+        chosen, bound = np.concatenate([pinned, free[found]]), value_of(u, w, pinned) + bound
+        best, mean = value_of(u, w, chosen), mean_of_random(u, w, n)
+    else:
+        growth = Growth(SET_FUNCTIONS[objective](u, b, n, weight), pinned, free, n, TOLERANCE * scale)
+        if n == len(pinned):
+            status, engine = "optimal", "trivial"
+        else:
+            growth.improve(limits[0], np.concatenate([pinned, free[incumbent(*rest)]]))
+            status = engine = "heuristic" if len(u) > MOST_ITEMS_TO_PROVE else engine
+            if engine == "auto":
+                status = "optimal" if growth.prove(*limits) else "gap"
+        chosen, best, bound, nodes = growth.chosen, growth.value, growth.bound, growth.nodes
+        draws = np.random.default_rng(0)
+        mean = np.mean([growth.value_of(draws.permutation(len(u))[:n]) for _ in range(RANDOM_GROUPS)])
+    if len(u) <= MOST_ITEMS_TO_PROVE:
+        chosen = np.concatenate([pinned, free[first_copies(kinds(u, w)[free], np.isin(free, chosen))]])
     if bound < best - 1e-6 * scale:
         raise RuntimeError(f"the bound {bound} is below the selection's objective {best}: please report these scores")
     order = np.lexsort((chosen, -marginals(u, w, chosen)))
     indices, gap = tuple(int(i) for i in chosen[order]), bound - best
-    worth = best - mean_of_random(u, w, n)
-    shares = (gap / abs(value) if value else 0.0 for value in (best, worth))
+    shares = (gap / abs(value) if value else 0.0 for value in (best, best - mean))
     return Selection(indices, best, bound, gap, *shares, status, engine, nodes, time.perf_counter() - started)
 
 
-def _prove(u, w, n, start, deadline, engine, node_limit, tolerance):
+def _best_sum(u, w, n, start, engine, tolerance, deadline, node_limit):
     """(chosen, bound, status, engine, nodes) of the program without pins and bans."""
-    if n in (0, len(u)):
-        everything = np.arange(n)
-        return everything, value_of(u, w, everything), "optimal", "trivial", 0
-    chosen = incumbent(u, w, n, start)
-    loose = simple_bound(u, w, n)
+    if n == 0:
+        return np.arange(0), 0.0, "optimal", "trivial", 0
+    chosen, loose = incumbent(u, w, n, start), simple_bound(u, w, n)
     if engine == "heuristic" or len(u) > MOST_ITEMS_TO_PROVE:
         return chosen, loose, "heuristic", "heuristic", 0
     if engine == "highs":
         found = linearised.solve(u, w, n, chosen, max(0.0, deadline - time.perf_counter()))
         chosen = max(chosen, found.indices, key=lambda rows: value_of(u, w, rows))
-        return chosen, min(loose, found.bound), "optimal" if found.proven else "gap", engine, 0
-    small = n <= MOST_ENUMERATED
-    search = Enumeration(u, w, n, value_of(u, w, chosen), tolerance) if small else Search(u, w, n, chosen, tolerance)
-    proven = search.run(deadline, node_limit)
-    chosen = chosen if search.best is None else search.best
-    return chosen, min(loose, search.bound), "optimal" if proven else "gap", engine, search.nodes
+        bound, proven, nodes = found.bound, found.proven, 0
+    else:
+        chosen, bound, proven, nodes = prove(u, w, n, chosen, tolerance, deadline, node_limit)
+    return chosen, bound if proven else min(loose, bound), "optimal" if proven else "gap", engine, nodes
 
 
 def mean_of_random(u, w, n):

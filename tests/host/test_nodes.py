@@ -53,7 +53,20 @@ def test_the_selector_takes_lists_and_weighs_difference():
     images = [grey(0.9, 0.9), grey(0.1)]
     assert set(pick(images, unary=Bright(), pairwise=ColorHistogram("rgb"))[2]) == {0, 2}
     assert set(pick(images, unary=Bright(), pairwise=ColorHistogram("rgb"), weight=0.0)[2]) == {0, 1}
-    assert set(pick(images, unary=Bright(), pairwise=ColorHistogram("rgb"), objective="balanced")[2]) == {0, 2}
+    for objective in ("balanced", "max_min", "log_det"):
+        assert set(pick(images, unary=Bright(), pairwise=ColorHistogram("rgb"), objective=objective)[2]) == {0, 2}
+
+
+def test_no_outlier_pays_for_twins_under_a_set_objective():
+    class Given(Bright):
+        def score(self, pool):
+            # Twins, one some way off, and one far away from all.
+            return torch.tensor([[0, 0.1, 2, 10], [0.1, 0, 2, 10], [2, 2, 0, 8], [10, 10, 8, 0]])
+
+    images = grey(0.1, 0.2, 0.3, 0.4)
+    assert set(pick(images, 3, pairwise=Given())[2]) == {0, 1, 3}
+    for objective in ("max_min", "log_det"):
+        assert set(pick(images, 3, pairwise=Given(), objective=objective)[2]) == {0, 2, 3}
 
 
 def test_an_image_without_a_finite_score_is_left_out_by_name(caplog):

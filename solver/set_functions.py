@@ -1,0 +1,88 @@
+"""Objectives of a group as a whole, where the sum over pairs would let one far item pay for twins.
+
+Each grows a group item by item: `expand` orders the items that may still come and bounds every continuation, `take` adds one.
+u: [M], b: [M, M] symmetric with zero diagonal and not weighted, n: size of the group, weight: lambda.
+"""
+
+import numpy as np
+
+RIDGE = 1e-6
+
+
+class MaxMin:
+    """sum of u + weight * n (n - 1) / 2 * the smallest distance in the group (p-dispersion: Erkut, EJOR 46, 1990).
+
+    The factor makes it the paper's sum where all distances are equal, so that weight means the same, and never more.
+    A state is (sum of u, smallest distance, each item's smallest distance to the group).
+    """
+
+    def __init__(self, u, b, n, weight):
+        self.u, self.b, self.price = u, b, weight * n * (n - 1) / 2
+        # n - 1 others of a group lie at least its smallest distance away from each member.
+        reach = np.sort(b - np.diag(np.full(len(u), np.inf)), axis=1)[:, len(u) - n + 1] if n > 1 else np.zeros(len(u))
+        self.highest = float(np.sort(reach)[-n])
+
+    def start(self):
+        return 0.0, self.highest, np.full(len(self.u), self.highest)
+
+    def value(self, state):
+        return state[0] + self.price * state[1]
+
+    def take(self, state, item):
+        total, smallest, distance = state
+        return total + self.u[item], min(smallest, distance[item]), np.minimum(distance, self.b[item])
+
+    def expand(self, state, rest, left):
+        """(order, bounds): rest sorted; no group that takes order[k] and otherwise later items is worth more than
+        bounds[k], equal to the best such group for left = 1."""
+        total, smallest, distance = state
+        order = rest[np.argsort(distance[rest], kind="stable")]
+        others = np.sort(self.u[rest])[len(rest) - left + 1 :].sum()
+        bounds = total + self.u[order] + others + self.price * np.minimum(smallest, distance[order])
+        return order, bounds
+
+
+class LogDet:
+    """sum of u + weight * log det of the group's similarities exp(-b / mean b) (determinantal point process: Kulesza and
+    Taskar, arXiv 1207.6083).
+
+    The similarities are positive definite for distances of negative type (Schoenberg, Trans. AMS 44, 1938); a ridge on the
+    diagonal, 1e-6 or as much more as other distances need, keeps twins finite. Close to equal pairs, log det is minus the sum
+    of squared similarities. A state is (value, rows of the Cholesky factor, what is left of each item's variance).
+    """
+
+    def __init__(self, u, b, n, weight):
+        mean = b.sum() / max(1, len(u) * (len(u) - 1))
+        kernel, ridge = np.exp(-b / mean) if mean > 0 else np.ones_like(b), RIDGE
+        while True:
+            self.kernel = (kernel + ridge * np.eye(len(u))) / (kernel.diagonal().max() + ridge)
+            try:
+                np.linalg.cholesky(self.kernel)
+                break
+            except np.linalg.LinAlgError:
+                ridge *= 10
+        self.u, self.weight = u, weight
+
+    def start(self):
+        return 0.0, np.zeros((0, len(self.u))), self.kernel.diagonal()
+
+    def value(self, state):
+        return state[0]
+
+    def take(self, state, item):
+        value, rows, variance = state
+        row = (self.kernel[item] - rows[:, item] @ rows) / np.sqrt(variance[item])
+        # Rounding may leave a twin nothing or less; no item that is not one comes near the ridge.
+        left = np.maximum(variance - row * row, RIDGE**2)
+        return value + self._gain(variance)[item], np.vstack([rows, row]), left
+
+    def expand(self, state, rest, left):
+        """As MaxMin.expand. What an item adds never grows with the group (log det is submodular)."""
+        gain = self._gain(state[2])[rest]
+        falling = np.argsort(-gain, kind="stable")
+        sums = np.concatenate([[0.0], np.cumsum(gain[falling])])
+        ends = np.minimum(np.arange(len(rest)) + left, len(rest))
+        return rest[falling], state[0] + sums[ends] - sums[:-1]
+
+    def _gain(self, variance):
+        return self.u + self.weight * np.log(variance)
