@@ -1,0 +1,30 @@
+from comfy_api.latest import io
+
+from ..scorers import download, weights
+from .types import CATEGORY
+
+
+class ScorerDownload(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ScorerDownload",
+            display_name="Scorer Download",
+            category=CATEGORY,
+            description="Downloads the weights of a scorer from the Hugging Face hub. Run it once; nothing else in this pack downloads.",
+            search_aliases=["group inference", "install", "weights", "clip", "dinov2", "hugging face"],
+            inputs=[
+                io.Combo.Input("model", options=list(weights.KNOWN), tooltip="Goes into a folder of this name in models/group_scorers. Nothing else in this pack downloads. What is installed is only checked, not fetched again."),
+            ],
+            outputs=[io.String.Output(display_name="folder")],
+            is_output_node=True,
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, model):
+        folder = download.installed(model)
+        return str(folder) if folder else float("nan")  # not equal to itself: while the folder is missing no earlier result counts
+
+    @classmethod
+    def execute(cls, model) -> io.NodeOutput:
+        return io.NodeOutput(str(download.download(model)))
