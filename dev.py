@@ -6,6 +6,7 @@ python3 dev.py test [pytest arguments]   set up, run all tests
 python3 dev.py serve [--port N] [-- ...] ComfyUI with this pack for a browser; everything after -- goes to ComfyUI
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
+python3 dev.py bench scorers [...]       what scoring costs, and from which step on scores can be trusted
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
 
 The host is COMFYUI_PATH (run with COMFYUI_PYTHON, or this Python), else the ComfyUI whose custom_nodes this folder is in,
@@ -24,6 +25,8 @@ from devtools.server import add_pack, base_directory, device_arguments
 def run(host, *command):
     """Run the host's Python in this folder; its exit status."""
     environment = {**os.environ, "COMFYUI_PATH": str(host.path), "COMFYUI_PYTHON": host.python}
+    if host.transformers4:
+        environment["TRANSFORMERS_4"] = str(host.transformers4)
     return subprocess.call([host.python, *map(str, command)], cwd=ROOT, env=environment)
 
 
@@ -44,6 +47,13 @@ def serve(host, arguments):
     return subprocess.call([*map(str, command), *arguments[split + 1 :]], cwd=host.path)
 
 
+def bench(host, arguments):
+    if arguments[:1] not in (["solver"], ["scorers"]):
+        print("dev.py bench needs to know what: solver or scorers.", file=sys.stderr)
+        return 2
+    return run(host, "-m", f"devtools.bench_{arguments[0]}", *arguments[1:])
+
+
 def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(__doc__)
@@ -54,7 +64,7 @@ def main():
         "test": lambda host: run(host, "-m", "pytest", *arguments),
         "serve": lambda host: serve(host, arguments),
         "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),
-        "bench": lambda host: run(host, "-m", "devtools.bench", *arguments),
+        "bench": lambda host: bench(host, arguments),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
     }
     if name not in commands:

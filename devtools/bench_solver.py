@@ -158,8 +158,7 @@ def mdplib(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
-    parser.add_argument("what", choices=["solver"])
+    parser = argparse.ArgumentParser(prog="dev.py bench solver", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--time-limit", type=float, default=2.0)
     parser.add_argument("--mdplib", type=Path, help="folder with GKD-c instances of the Maximum Diversity library (*.txt.gz)")

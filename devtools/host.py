@@ -27,17 +27,23 @@ NEWEST = next(iter(CARRIERS))
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 
 
+# The oldest series that scorers are promised to work with, beside the newest that the host's requirements bring.
+TRANSFORMERS_4 = ("transformers==4.57.6", "huggingface_hub>=0.34,<1", "tokenizers>=0.22,<=0.23")
+
+
 class HostError(Exception):
     """One sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """path: folder of ComfyUI's main.py; python: the interpreter it runs with; ours: brought by this script."""
+    """path: folder of ComfyUI's main.py; python: the interpreter it runs with; ours: brought by this script;
+    transformers4: a folder with transformers 4 for PYTHONPATH, for tests, where the host is ours."""
 
     path: Path
     python: str
     ours: bool
+    transformers4: Path | None = None
 
 
 def find_host():
@@ -90,7 +96,11 @@ def _bring(version):
             f"{ROOT / 'pyproject.toml'}:train",
         )
         _step(folder, "requirements of this pack", pack, lambda: _pip(python, "install", *needs))
-    return Host(folder / "ComfyUI", str(python), ours=True)
+        older = folder / "transformers4"
+        _step(
+            folder, "transformers 4", repr(TRANSFORMERS_4), lambda: _pip(python, "install", "--no-deps", "--target", older, *TRANSFORMERS_4)
+        )
+    return Host(folder / "ComfyUI", str(python), ours=True, transformers4=older)
 
 
 def _step(folder, name, pins, work):

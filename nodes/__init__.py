@@ -7,9 +7,11 @@ from comfy_api.latest import ComfyExtension
 
 from ..garden.loader import WEIGHTS, GardenLoader
 from ..scorers.weights import FOLDER
+from .combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNode
 from .group_ksampler import GroupKSampler
 from .group_sampler import GroupReport, GroupSamplerNode
 from .qip_selector import QIPSelector
+from .scorer_download import ScorerDownload
 from .scorers import PairwiseScorer, UnaryScorer
 
 
@@ -19,4 +21,6 @@ class GroupInference(ComfyExtension):
         folder_paths.add_model_folder_path(FOLDER, str(WEIGHTS))
 
     async def get_node_list(self):
-        return [GroupKSampler, GroupSamplerNode, GroupReport, UnaryScorer, PairwiseScorer, QIPSelector, GardenLoader]
+        samplers = [GroupKSampler, GroupSamplerNode, GroupReport]
+        scorers = [UnaryScorer, PairwiseScorer, CombineUnaryScorers, CombinePairwiseScorers, QualityFloorNode, ScorerDownload]
+        return [*samplers, *scorers, QIPSelector, GardenLoader]

@@ -1,4 +1,5 @@
 import logging
+import math
 
 import torch
 from comfy_api.latest import io
@@ -6,6 +7,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sampling.choose import Objective, choose
 from ..sampling.record import Run
+from ..scorers.combine import Given
 from ..scorers.pool import Pool
 from .types import CATEGORY, advanced_objective_inputs, objective_inputs
 
@@ -26,6 +28,18 @@ class QIPSelector(io.ComfyNode):
                 *objective_inputs(),
                 io.Latent.Input("latent", optional=True, tooltip="The latents that belong to the images, one each."),
                 *advanced_objective_inputs(),
+                io.Float.Input(
+                    "scores",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Instead of a unary scorer: one number per image, from any other node.",
+                ),
+                io.Float.Input(
+                    "distances",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Instead of a pairwise scorer: for M images a list of M x M numbers, row by row, symmetric and not negative.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="IMAGE", tooltip="The selected images, best first by their share of the objective."),
@@ -46,6 +60,8 @@ class QIPSelector(io.ComfyNode):
         unary=(None,),
         pairwise=(None,),
         latent=(),
+        scores=(),
+        distances=(),
     ) -> io.NodeOutput:
         images, samples, n = join_images(image), [x["samples"] for x in latent], output_group_size[0]
         count = sum(s.shape[0] for s in samples)
@@ -57,22 +73,47 @@ class QIPSelector(io.ComfyNode):
             raise ValueError(
                 f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images."
             )
-        goal = Objective(unary[0], pairwise[0], lambda_score[0], objective[0], solver_time_limit[0])
+        unary, pairwise = given("scores", scores, unary[0], (len(images),)), given("distances", distances, pairwise[0], (len(images),) * 2)
+        goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0])
         if not goal.scorers:
-            raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer.")
+            raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")
         x0 = torch.cat(samples) if samples else None
         choice = choose(Pool(images, x0), goal, n)
         order = choice.chosen
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
         run.rounds = [choice.as_round(0, 0.0, list(range(len(images))), {})]
         run.seconds.update(choice.seconds)
-        run.warnings = [
+        below = [f"Image {i} (counted from 0) was left out: it is below the quality floor." for i in choice.below_floor]
+        run.warnings = below + [
             f"Image {i} (counted from 0) was left out: its score is not finite." for i, ok in enumerate(choice.finite) if not ok
         ]
         for warning in run.warnings:
             logging.warning(warning)
         kept = {"samples": x0[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
         return io.NodeOutput(images[order], kept, order, run.to_json())
+
+
+def given(name, values, scorer, shape):
+    """A scorer of numbers from outside, or `scorer` where there are none. Raises ValueError for numbers that cannot be scores."""
+    flat = torch.tensor(list(_numbers(values)), dtype=torch.float64)
+    if not len(flat):
+        return scorer
+    if scorer is not None:
+        raise ValueError(f"Both {name} and a scorer are connected: disconnect one, or give the scorer's numbers as {name}.")
+    if flat.numel() != math.prod(shape):
+        raise ValueError(f"{name} holds {flat.numel()} numbers, but {shape[0]} images need {' x '.join(map(str, shape))}.")
+    flat = flat.view(shape)
+    if len(shape) == 2 and not (torch.allclose(flat, flat.T, rtol=1e-4, equal_nan=True) and not (flat < 0).any()):
+        raise ValueError(f"{name} must be symmetric and not negative: the distance of images i and j is that of j and i.")
+    return Given(name, flat)
+
+
+def _numbers(values):
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _numbers(value)
+        elif value is not None:
+            yield float(value)
 
 
 def join_images(batches):

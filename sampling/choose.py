@@ -3,18 +3,23 @@
 import time
 from dataclasses import dataclass
 
+import comfy.model_management
 import numpy as np
+import torch
 
-from ..solver import SET_FUNCTIONS, Selection, balanced, select
+from ..scorers.combine import terms
+from ..scorers.pool import Pool
+from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
 from .record import Round
 
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
+TRIAL_SIZE = 64
 
 
 @dataclass(frozen=True)
 class Objective:
-    """unary, pairwise: scorers or None; weight: lambda; kind: "paper" (raw scores, summed), "balanced", or one of the
-    solver's set functions, of balanced scores; time_limit in seconds for each proof."""
+    """unary, pairwise: scorers or None; weight: lambda; kind: "paper" (raw scores, summed), "balanced" (each scorer on one
+    scale, averaged), or one of the solver's set functions, of balanced scores; time_limit in seconds for each proof."""
 
     unary: object = None
     pairwise: object = None
@@ -24,25 +29,51 @@ class Objective:
 
     @property
     def scorers(self):
-        return [s for s in (self.unary, self.pairwise) if s is not None]
+        return [scorer for scorer, _ in terms(self.unary) + terms(self.pairwise)]
 
     @property
     def needs_images(self):
         return any(s.needs_images for s in self.scorers)
 
+    @property
+    def needs_guidance(self):
+        return any(getattr(s, "needs_guidance", False) for s in self.scorers)
+
+    @property
+    def patchers(self):
+        """The host's patchers of the scorers' weights, each once."""
+        found = [getattr(getattr(s, "backbone", s), "patcher", None) for s in self.scorers]
+        return [patcher for i, patcher in enumerate(found) if patcher is not None and patcher not in found[:i]]
+
+    def early(self, progress):
+        """The scorers whose scores cannot be trusted yet at this share of the schedule."""
+        return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 1e-9]
+
     def settings(self):
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
         return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit}
 
+    def try_out(self, x0):
+        """Score two made-up candidates with every scorer. x0: a latent [1, ...]. Raises ValueError that names a broken one."""
+        noise = torch.rand(2, TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0))
+        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2))
+        for scorer, _ in terms(self.unary):
+            _scores(scorer, pool, (2,))
+        for scorer, _ in terms(self.pairwise):
+            _scores(scorer, pool, (2, 2))
+
 
 @dataclass(frozen=True)
 class Choice:
-    """unary [M] and pairwise [M, M]: raw scores, None without such a scorer; finite: which candidates could be scored;
-    chosen: indices of the survivors, best first, at most n of them; selection: of the solver, over the finite ones."""
+    """unary [M] and pairwise [M, M]: what was selected by, None without such a scorer: raw for one scorer, the weighted sum of
+    several; parts: raw scores by name, of several unary scorers; finite: which candidates could be scored; below_floor: indices
+    that a quality floor kept out; chosen: indices of the survivors, best first, at most n; selection: of the solver."""
 
     unary: np.ndarray | None
     pairwise: np.ndarray | None
+    parts: dict[str, np.ndarray]
     finite: np.ndarray
+    below_floor: list[int]
     chosen: list[int]
     selection: Selection
     seconds: dict[str, float]
@@ -52,33 +83,84 @@ class Choice:
         plain = lambda scores: None if scores is None else scores.tolist()
         best, kept = self.selection, [seeds[i] for i in self.chosen]
         proof = (best.objective, best.bound, best.gap, best.status)
-        return Round(step, sigma, seeds, plain(self.unary), plain(self.pairwise), kept, *proof, {**seconds, **self.seconds})
+        parts = {name: plain(scores) for name, scores in self.parts.items()}
+        below = [seeds[i] for i in self.below_floor]
+        return Round(step, sigma, seeds, plain(self.unary), plain(self.pairwise), kept, *proof, {**seconds, **self.seconds}, parts, below)
 
 
 def choose(pool, objective, n):
     """Score a pool and keep the jointly best n. Raises ValueError when no candidate has finite scores."""
     started = time.perf_counter()
-    unary = None if objective.unary is None else objective.unary.score(pool).double().numpy()
-    pairwise = None if objective.pairwise is None else objective.pairwise.score(pool).double().numpy()
+    early = objective.early(pool.progress)
+    trusted = lambda scorer: [(s, weight) for s, weight in terms(scorer) if s not in early]
+    count = len(pool.images if pool.images is not None else pool.x0)
+    unary = [(s, weight, _scores(s, pool, (count,))) for s, weight in trusted(objective.unary)]
+    pairwise = [(weight, _scores(s, pool, (count, count))) for s, weight in trusted(objective.pairwise)]
     scored = time.perf_counter()
-    count = len(unary if unary is not None else pairwise)
-    finite = np.ones(count, dtype=bool) if unary is None else np.isfinite(unary)
-    if pairwise is not None:
+    finite = np.ones(count, dtype=bool)
+    for *_, u in unary:
+        finite &= np.isfinite(u)
+    for _, b in pairwise:
         # A broken candidate spoils its row and one entry of every other row: take out the worst until all is well.
-        while not np.isfinite(pairwise[np.ix_(finite, finite)]).all():
-            broken = (~np.isfinite(pairwise))[:, finite].sum(1) * finite
+        while not np.isfinite(b[np.ix_(finite, finite)]).all():
+            broken = (~np.isfinite(b))[:, finite].sum(1) * finite
             finite[int(broken.argmax())] = False
     rows = np.flatnonzero(finite)
     if len(rows) == 0:
         raise ValueError(
             "None of the candidates has finite scores: the pictures or latents are broken (NaN). Check the model's precision and the VAE."
         )
-    u = np.zeros(len(rows)) if unary is None else unary[rows]
-    b = np.zeros((len(rows), len(rows))) if pairwise is None else pairwise[np.ix_(rows, rows)]
-    n, weight = min(n, len(rows)), objective.weight
-    if objective.kind != "paper":
-        u, b, weight = balanced(u, b, n, weight)
+    n, weight, raw = min(n, len(rows)), objective.weight, objective.kind == "paper"
+    u, b = np.zeros(len(rows)), np.zeros((len(rows), len(rows)))
+    for _, share, scores in unary:
+        u += share * (scores[rows] if raw else standard_scores(scores[rows]))
+    for share, distances in pairwise:
+        b += share * (distances[np.ix_(rows, rows)] if raw else standard_distances(distances[np.ix_(rows, rows)]))
+    below = _below_floor(unary, rows, n)
     form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
-    selection = select(u, b, n, weight, objective.time_limit, objective=form)
+    selection = select(u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective=form, banned=below)
     seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
-    return Choice(unary, pairwise, finite, [int(rows[i]) for i in selection.indices], selection, seconds)
+    chosen = [int(rows[i]) for i in selection.indices]
+    parts = {s.name: scores for s, _, scores in unary} if len(unary) > 1 else {}
+    shown = lambda found, total: None if not found else found[0][-1] if len(found) == 1 else total
+    return Choice(
+        shown(unary, _spread_out(u, rows, count)), shown(pairwise, _spread_out(b, rows, count)), parts, finite,
+        [int(rows[i]) for i in below], chosen, selection, seconds,
+    )  # fmt: skip
+
+
+def _scores(scorer, pool, shape):
+    """A scorer's answer as float64 of this shape. Raises ValueError that names a scorer which fails or answers otherwise."""
+    try:
+        found = torch.as_tensor(scorer.score(pool))
+    except Exception as e:
+        if isinstance(e, comfy.model_management.InterruptProcessingException) or _out_of_memory(e):
+            raise
+        raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
+    if tuple(found.shape) != shape:
+        raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(found.shape)} instead of {shape}.")
+    return found.double().cpu().numpy()
+
+
+def _out_of_memory(error):
+    try:
+        comfy.model_management.raise_non_oom(error)
+    except Exception:
+        return False
+    return True
+
+
+def _below_floor(unary, rows, n):
+    """Of the scored `rows` those to keep out, so that at least n remain: the ones furthest below a floor first."""
+    shortfall = np.zeros(len(rows))
+    for scorer, _, scores in unary:
+        shortfall = np.maximum(shortfall, getattr(scorer, "quality_floor", -np.inf) - scores[rows])
+    worst = np.argsort(-shortfall, kind="stable")[: len(rows) - n]
+    return sorted(int(i) for i in worst if shortfall[i] > 0)
+
+
+def _spread_out(values, rows, count):
+    """Values of `rows` in arrays for all candidates, NaN elsewhere."""
+    out = np.full((count,) * values.ndim, np.nan)
+    out[np.ix_(*[rows] * values.ndim)] = values
+    return out

@@ -1,6 +1,7 @@
 """The group loop: candidates run, are looked at after each step, and the jointly best subset goes on."""
 
 import logging
+import math
 import time
 from collections import deque
 from dataclasses import replace
@@ -15,7 +16,7 @@ from .choose import choose
 from .hub import Hub, Trajectory
 from .preview import Previewer, tile
 from .record import Run
-from .resident_models import models_kept
+from .resident_models import load_together, models_kept
 from .schedule import Schedule
 
 REMEMBERED_RUNS = 8
@@ -90,18 +91,16 @@ class _GroupRun:
         schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
         schedule |= {"start_percent": self.schedule.start_percent, "steps": self.steps}
         self.run = Run({"seed": seed, **schedule, **group.objective.settings()})
-        self.previewer = None
-        if count > self.schedule.end and group.objective.needs_images:
-            self.previewer = Previewer(guider.model_patcher, group.vae)
-            if self.previewer.warning:
-                self.warn(self.previewer.warning)
+        self.previewer, self.left_out = None, set()
+        if count > self.schedule.end:
+            self.prepare_selections(latent_image)
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"])
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
             if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one
-                finished = self.select(finished, self.schedule.end)
+                finished = self.select(finished, self.schedule.end, progress=1.0)
         finished = self.whole(finished, [t.result for t in finished], "result")
         if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
@@ -113,17 +112,46 @@ class _GroupRun:
         group.runs.append((self.run, _fingerprint(guider.inner_model.process_latent_out(samples.float()))))
         return samples
 
+    def prepare_selections(self, latent_image):
+        """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
+        objective, vae = self.group.objective, self.group.vae
+        if objective.needs_guidance and math.isclose(getattr(self.guider, "cfg", 1.0), 1.0):
+            raise ValueError(
+                "The cfg_agreement scorer compares predictions with and without the prompt, and at cfg 1 only one of them is computed: raise cfg, or choose another scorer."
+            )
+        patchers = objective.patchers
+        if objective.needs_images:
+            self.previewer = Previewer(self.guider.model_patcher, vae)
+            if self.previewer.warning:
+                self.warn(self.previewer.warning)
+            patchers += [vae.patcher] if vae is not None else []
+        if patchers and not load_together(patchers):
+            self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
+        with models_kept():
+            objective.try_out(self.first_tensor(latent_image[:1]).cpu())
+
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
         self.step = max(t.last.step for t in living if t.last)
         if len(living) > self.schedule.end:
             living = self.whole(living, [t.x0 for t in living], "x0")
-            n = self.schedule.survivors(len(living), self.step, self.steps)
-            if n < len(living):
-                living = self.select(living, n)
+            n, progress = self.schedule.survivors(len(living), self.step, self.steps), min(1.0, (self.step + 1) / self.steps)
+            if n < len(living) and self.can_judge(progress):
+                living = self.select(living, n, progress)
         self.bar.update(max(0, min(self.step + 1, self.steps) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
         return living
+
+    def can_judge(self, progress):
+        """False if no scorer can be trusted yet. Notes those that cannot, once."""
+        early = self.group.objective.early(progress)
+        for scorer in early:
+            if scorer.name not in self.left_out:
+                self.left_out.add(scorer.name)
+                self.warn(
+                    f"The scorer {scorer.name} was left out before {scorer.min_progress:.0%} of the steps were done: its scores cannot be trusted earlier."
+                )
+        return len(early) < len(self.group.objective.scorers)
 
     def whole(self, trajectories, latents, what):
         """Those whose latents are finite. Raises ValueError if none are."""
@@ -137,14 +165,15 @@ class _GroupRun:
         for t in broken:
             self.warn(f"The candidate with seed {t.candidate.seed} was dropped at step {self.step + 1}: its {what} is not finite.")
 
-    def select(self, living, n):
+    def select(self, living, n, progress):
         started = time.perf_counter()
         x0 = torch.cat([t.x0 for t in living])
         sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
         with models_kept():
             pictures = self.previewer(self.first_tensor(x0)) if self.previewer else None
             previewed = time.perf_counter() - started
-            pool = Pool(pictures, self.first_tensor(x0), min(1.0, (self.step + 1) / self.steps), sigma)
+            guidance = torch.tensor([t.guidance for t in living]) if self.group.objective.needs_guidance else None
+            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance)
             choice = choose(pool, self.group.objective, n)
         self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
         seconds = {"model": self.hub.model_seconds - self.run.seconds["model"], "preview": previewed}

@@ -52,11 +52,13 @@ class AskingModel:
 
 
 class Trajectory:
-    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]."""
+    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `guidance`: how far its
+    predictions with and without the prompt lay apart so far (see scorers/cfg_agreement.py), if the hub watches that."""
 
     def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs):
         self.candidate = candidate
         self.last = None
+        self.guidance = 0.0
         self.request = self.result = None
         own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
@@ -93,8 +95,8 @@ class Trajectory:
 class Hub:
     """Runs trajectories in step; model_rows and model_seconds count what the real model did."""
 
-    def __init__(self, guider, trajectories, base_options):
-        self.guider = guider
+    def __init__(self, guider, trajectories, base_options, watch_guidance=False):
+        self.guider, self.watch_guidance = guider, watch_guidance
         self.living = trajectories
         self.shared_post_cfg = list(base_options.get(POST_CFG, []))
         self.conditioning = RowConditioning(guider)
@@ -157,6 +159,9 @@ class Hub:
         sigma = torch.cat([r.sigma.flatten() for r in requests])
         options, first = self._shared_options(requests), requests[0]
         rows = [t.candidate.row for t in part for _ in range(t.request.x.shape[0])]
+        apart = []
+        if self.watch_guidance:
+            options = {**options, POST_CFG: [*options.get(POST_CFG, []), lambda args: apart.append(_apart(args)) or args["denoised"]]}
         started = time.perf_counter()
         comfy.model_management.throw_exception_if_processing_interrupted()
         try:
@@ -171,6 +176,8 @@ class Hub:
         else:
             self.model_rows += len(rows)
             self.model_seconds += time.perf_counter() - started
+            for t, value in zip(part, sum(apart).tolist() if apart else [], strict=bool(apart)):
+                t.guidance += value
             return out
         comfy.model_management.soft_empty_cache()
         return None
@@ -203,6 +210,12 @@ class Hub:
             return torch.cat(parts)
 
         return {**options, POST_CFG: [*self.shared_post_cfg, each_its_own]}
+
+
+def _apart(args):
+    """[rows]: mean square of the difference that the prompt makes, in units of sigma."""
+    difference = (args["cond_denoised"] - args["uncond_denoised"]).float().flatten(1)
+    return (difference.square().mean(1) / args["sigma"].float().flatten() ** 2).cpu()
 
 
 def _equal(a, b):

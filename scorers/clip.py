@@ -1,67 +1,43 @@
-"""CLIP (Radford et al., arXiv 2103.00020): text-image agreement and image-image distance."""
+"""CLIP (Radford et al., arXiv 2103.00020) and what is trained from it, as PickScore; SigLIP (Zhai et al., arXiv 2303.15343)."""
 
-import logging
-
-import torch
-import torch.nn.functional as F
-
-from .backbone import Backbone
-from .pool import cosine_distance
-from .weights import TEXT_FILES
+from . import loading
+from .backbone import DualEncoder, embedding_of
 
 
-class Clip(Backbone):
-    """Any CLIP dual encoder in the Hugging Face layout. Features: projected image embeddings [M, D]."""
+class Clip(DualEncoder):
+    """Any CLIP dual encoder in the Hugging Face layout."""
 
-    model_type = "clip"
+    model_type, class_name = "clip", "CLIPModel"
 
-    def load(self, transformers):
-        if not any((self.folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
-            raise FileNotFoundError(
-                f"{self.folder} has no tokenizer.json: download {' and '.join(TEXT_FILES)} from the model's repository into it."
-            )
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        return transformers.CLIPModel.from_pretrained(self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    def load(self, folder):
+        self.tokenizer = loading.tokenizer(folder)
+        net = loading.pretrained(self.class_name, folder)
+        self.text_length = net.config.text_config.max_position_embeddings
+        loading.check_vocabulary(self.tokenizer, net.config.text_config.vocab_size, folder)
+        return net
 
     def features(self, net, pixels):
-        return _embedding(net.get_image_features(pixel_values=pixels)).float()
+        return embedding_of(net.get_image_features(pixel_values=pixels)).float()
 
-    def text_features(self, text):
-        """[1, D]; text over the model's length is cut, with a warning."""
-        length = self.resident.module.net.config.text_config.max_position_embeddings
-        if len(self.tokenizer(text).input_ids) > length:
-            logging.warning("The scoring text is longer than CLIP's %d tokens and was cut: %s", length, text)
-        ids = self.tokenizer([text], padding="max_length", truncation=True, max_length=length, return_tensors="pt").input_ids
-        return self.resident.over(ids, lambda net, chunk: _embedding(net.get_text_features(input_ids=chunk)).float())
+    def tokens(self, texts):
+        return self.tokenizer(texts, padding="max_length", truncation=True, max_length=self.text_length, return_tensors="pt").input_ids
 
+    def token_count(self, text):
+        return len(self.tokenizer(text).input_ids)
 
-def _embedding(out):
-    """transformers 4 returns the tensor, 5 an output whose pooler_output it is."""
-    return out if torch.is_tensor(out) else out.pooler_output
+    def text_embedding(self, net, tokens):
+        return embedding_of(net.get_text_features(input_ids=tokens))
 
-
-class ClipText:
-    """u_i = cos(image embedding, text embedding), in -1..1: the paper's unary term. Normalised in float32."""
-
-    needs_images = True
-
-    def __init__(self, backbone, text):
-        self.name, self.backbone, self.text = "clip", backbone, text
-        self._text_features = None
-
-    def score(self, pool):
-        if self._text_features is None:
-            self._text_features = F.normalize(self.backbone.text_features(self.text), dim=1)
-        return (F.normalize(pool.features(self.backbone), dim=1) @ self._text_features.T)[:, 0]
+    @property
+    def scale(self):
+        return float(self.resident.module.net.logit_scale.exp())
 
 
-class ClipDistance:
-    """b_ij = 1 - cos of the image embeddings, in 0..2."""
+class Siglip(Clip):
+    """SigLIP and SigLIP 2 of fixed resolution. They know lower-case text padded to its full length: anything else wrecks the
+    scores."""
 
-    needs_images = True
+    model_type, class_name = "siglip", "SiglipModel"
 
-    def __init__(self, backbone):
-        self.name, self.backbone = "clip", backbone
-
-    def score(self, pool):
-        return cosine_distance(pool.features(self.backbone))
+    def tokens(self, texts):
+        return super().tokens([text.lower() for text in texts])

@@ -1,8 +1,8 @@
-"""DINOv2 (Oquab et al., arXiv 2304.07193): difference of two pictures, by place or as a whole."""
+"""DINOv2 (Oquab et al., arXiv 2304.07193) and DINOv3 (Simeoni et al., arXiv 2508.10104): what is where in a picture."""
 
-import torch
 import torch.nn.functional as F
 
+from . import loading
 from .backbone import Backbone
 from .pool import cosine_distance
 
@@ -10,16 +10,36 @@ from .pool import cosine_distance
 class Dinov2(Backbone):
     """Features: tokens after the final layer norm [M, 1 + N, C], class token first."""
 
-    model_type = "dinov2"
+    model_type, class_name = "dinov2", "Dinov2Model"
+    reference_size = (256, 256)
+    special_tokens = 1
 
-    def load(self, transformers):
-        return transformers.Dinov2Model.from_pretrained(self.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    def load(self, folder):
+        return loading.pretrained(self.class_name, folder)
 
     def features(self, net, pixels):
         return net(pixels).last_hidden_state.float()
 
+    def embedding(self, features):
+        return features[:, 0]
 
-class Dinov2Patches:
+    def patches(self, features):
+        """[M, N, C] of unit length, in the order of the places."""
+        return F.normalize(features[:, self.special_tokens :], dim=-1)
+
+
+class Dinov3(Dinov2):
+    """Has register tokens, which belong to no place, between the class token and the patches."""
+
+    model_type, class_name = "dinov3_vit", "DINOv3ViTModel"
+
+    def load(self, folder):
+        net = super().load(folder)
+        self.special_tokens = 1 + net.config.num_register_tokens
+        return net
+
+
+class PatchDistance:
     """b_ij = 1 - mean over the N places of cos(patch of i, patch of j), in 0..2: the paper's default pairwise term.
 
     One matrix product of the normalised patches laid end to end, not the M x M x N x C broadcast.
@@ -28,19 +48,7 @@ class Dinov2Patches:
     needs_images = True
 
     def __init__(self, backbone):
-        self.name, self.backbone = "dinov2 patches", backbone
+        self.name, self.backbone = f"{backbone.model_type} patches", backbone
 
     def score(self, pool):
-        return cosine_distance(F.normalize(pool.features(self.backbone)[:, 1:], dim=-1))
-
-
-class Dinov2Class:
-    """b_ij = 1 - cos of the class tokens, in 0..2: what is in the picture, wherever it is."""
-
-    needs_images = True
-
-    def __init__(self, backbone):
-        self.name, self.backbone = "dinov2 class token", backbone
-
-    def score(self, pool):
-        return cosine_distance(pool.features(self.backbone)[:, 0])
+        return cosine_distance(self.backbone.patches(pool.features(self.backbone)))

@@ -6,6 +6,11 @@ A scorer is any object with
     needs_images   bool; False saves the decoding when no other scorer needs pictures
     score(pool)    unary: float tensor [M], higher is better; pairwise: float tensor [M, M], symmetric, zero diagonal, >= 0
 
+and may have
+
+    min_progress   share of the schedule, 0..1, before which its scores cannot be trusted and are left out
+    patcher        the host's patcher of its weights, so that they are loaded with the sampling model where all fits
+
 A scorer that works on a backbone's features asks for them with `pool.features(backbone)`, so that several scorers of
 one backbone share a single forward pass.
 """
@@ -19,12 +24,14 @@ import torch
 class Pool:
     """One round's candidates. images: float [M, H, W, 3] in 0..1 on the CPU, None if no scorer needs them; x0: predicted
     final latents [M, C, ...] in the model's space, None for pictures that come from elsewhere; progress: share of the
-    schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step."""
+    schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step; guidance: [M], see cfg_agreement.py,
+    None unless a scorer with `needs_guidance` is in a sampler."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None
     progress: float = 1.0
     sigma: float = 0.0
+    guidance: torch.Tensor | None = None
     _features: dict = field(default_factory=dict, repr=False)
 
     def features(self, backbone):

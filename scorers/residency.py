@@ -26,7 +26,7 @@ class Resident:
     """A frozen module that is on its device whenever it is called through `over`."""
 
     def __init__(self, net):
-        self.module = _Holder(net.eval().requires_grad_(False))
+        self.module, self.patcher = _Holder(net.eval().requires_grad_(False)), None
         if host:
             # Looked up at call time: the host rebinds CoreModelPatcher when dynamic memory is on.
             self.patcher = comfy.model_patcher.CoreModelPatcher(

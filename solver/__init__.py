@@ -1,7 +1,7 @@
 """Choosing a subset: numpy and highspy only, usable without ComfyUI."""
 
-from .objective import balanced
+from .objective import mean_weight, standard_distances, standard_scores
 from .select import SET_FUNCTIONS, Selection, select
 from .series import frontier, select_many
 
-__all__ = ["SET_FUNCTIONS", "Selection", "balanced", "frontier", "select", "select_many"]
+__all__ = ["SET_FUNCTIONS", "Selection", "frontier", "mean_weight", "select", "select_many", "standard_distances", "standard_scores"]

@@ -11,18 +11,24 @@ def marginals(unary, weighted_pairwise, chosen):
     return unary[rows] + weighted_pairwise[np.ix_(rows, rows)].sum(1) / 2
 
 
-def balanced(unary, pairwise, n, weight):
-    """(u, b, weight) for `select`, such that it maximises mean u + weight * mean b over the group's standardised scores.
+def standard_scores(unary):
+    """(u - median) / (1.4826 MAD), clipped at 3: one scale for all scorers, robust against one broken preview. Where the MAD is
+    0 the standard deviation stands in; scores that are all equal become zeros."""
+    u = np.asarray(unary, dtype=np.float64)
+    return np.clip((u - np.median(u)) / _spread(u), -CLIP, CLIP)
 
-    Per pool, robust against one broken preview: u becomes (u - median) / (1.4826 MAD), clipped at 3. Distances are only
-    divided by their 1.4826 MAD: a common shift changes nothing when n is fixed, and clipping would lose concavity.
-    Where the MAD is 0 the standard deviation stands in; scores that are all equal become zeros.
-    In the sum form of the paper lambda's effect grows with n - 1; the returned weight undoes that.
-    """
-    u, b = np.asarray(unary, dtype=np.float64), np.asarray(pairwise, dtype=np.float64)
-    pairs = b[np.triu_indices(len(u), 1)]
-    u = np.clip((u - np.median(u)) / _spread(u), -CLIP, CLIP)
-    return u, b / _spread(pairs), 2 * weight / max(1, n - 1)
+
+def standard_distances(pairwise):
+    """b / (1.4826 MAD) of the pairs. Only divided: a common shift changes nothing when n is fixed, and clipping would lose
+    concavity."""
+    b = np.asarray(pairwise, dtype=np.float64)
+    return b / _spread(b[np.triu_indices(len(b), 1)])
+
+
+def mean_weight(weight, n):
+    """What `select` needs to maximise mean u + weight * mean b over the group: in the paper's sum lambda's effect grows with
+    n - 1."""
+    return 2 * weight / max(1, n - 1)
 
 
 def _spread(values):

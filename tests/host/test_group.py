@@ -50,7 +50,7 @@ def test_the_report_holds_every_round(flow_model):
     assert report["model_rows"] == 8 + 4 + 4 * 2
     for r in report["rounds"]:
         n = len(r["seeds"])
-        assert set(r) == {"step", "sigma", "seeds", "unary", "pairwise", "kept", "objective", "bound", "gap", "status", "seconds"}
+        assert set(r) >= {"step", "sigma", "seeds", "unary", "pairwise", "kept", "objective", "bound", "gap", "status", "seconds"}
         assert len(r["unary"]) == n and [len(row) for row in r["pairwise"]] == [n] * n
         assert set(r["kept"]) < set(r["seeds"]) and r["status"] == "optimal" and r["bound"] >= r["objective"]
         chosen = [r["seeds"].index(s) for s in r["kept"]]
@@ -180,9 +180,7 @@ def test_all_candidates_broken_is_an_error_not_a_black_image(flow_model, monkeyp
 
 def test_a_broken_score_is_dropped_by_name(flow_model):
     def score(pool):
-        u = torch.arange(float(len(pool.x0)))
-        u[2] = float("nan")
-        return u
+        return torch.tensor([0.0, 1.0, float("nan"), 3.0])[: len(pool.x0)]
 
     _, report = group(flow_model, 40, tiny.empty_latent(flow_model), candidates=4, size=2, ratio=0.5, unary=Unary(score))
     assert 42 not in report["seeds"] and any("seed 42" in w and "score" in w for w in report["warnings"])

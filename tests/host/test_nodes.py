@@ -161,7 +161,9 @@ def plain_schema(node):
             return [kind, {o["key"]: [name for group in o["inputs"].values() for name in group] for o in settings["options"]}]
         return [kind, settings.get("default")]
 
-    inputs = {f"{kind} {name}": describe(*value) for kind, group in info["input"].items() for name, value in group.items()}
+    inputs = {
+        f"{kind} {name}": describe(*value) for kind, group in info["input"].items() if kind != "hidden" for name, value in group.items()
+    }
     return json.loads(json.dumps({"inputs": inputs, "outputs": list(zip(info["output"], info["output_name"], strict=True))}))
 
 
@@ -170,7 +172,7 @@ def test_every_input_has_a_tooltip_and_every_node_a_help_page():
         info = node.GET_NODE_INFO_V1()
         assert info["description"] and info["search_aliases"] and info["category"] == "sampling/group"
         assert (ROOT / "web" / "docs" / f"{info['name']}.md").exists()
-        for group in info["input"].values():
+        for group in (group for kind, group in info["input"].items() if kind != "hidden"):
             for name, value in group.items():
                 assert value[1].get("tooltip"), f"{info['name']}.{name}"
 

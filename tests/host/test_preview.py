@@ -122,7 +122,8 @@ def test_nested_latents_are_looked_at_by_their_first_tensor(flow_model, monkeypa
     monkeypatch.setattr(flow_model.model, "extra_conds", with_shapes)
     monkeypatch.setattr(flow_model.model, "apply_model", first_part)
     got, report = group(flow_model, 5, latent, candidates=3, size=2, unary=Looking())
-    assert seen[0] == ((3, 8, 8, 3), (3, 16, 8, 8))
+    # The first call is the trial before sampling.
+    assert seen[0][1] == (2, 16, 8, 8) and seen[1] == ((3, 8, 8, 3), (3, 16, 8, 8))
     assert [tuple(t.shape) for t in got["samples"].unbind()] == [(2, *s[1:]) for s in shapes]
     for i, seed in enumerate(report["seeds"]):
         alone = tiny.stock(flow_model, seed, latent)

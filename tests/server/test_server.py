@@ -63,7 +63,7 @@ def with_stock_sampler(graph, seed):
 def test_a_group_of_4_from_16_and_each_winner_alone(server, graph):
     entry = run(server, graph)
     group, record = images(server, entry, "9"), report(entry)
-    assert len(group) == 4 and len(record["rounds"]) == 2 and record["model_rows"] == 16 + 8 + 4 * 6
+    assert len(group) == 4 and len(record["rounds"]) == 2 and record["model_rows"] == 16 * 2 + 8 + 4 * 5
     assert record["settings"]["unary"] == "clip" and record["settings"]["pairwise"] == "dinov2 patches" and record["warnings"] == []
     for picture, seed in zip(group, record["seeds"], strict=True):
         alone = images(server, run(server, with_stock_sampler(graph, seed)), "9")[0]
@@ -81,7 +81,7 @@ def test_the_group_is_more_different_than_the_first_seeds(server, graph):
 def test_the_custom_sampling_graph(server, graph):
     expected = run(server, graph)
     settings = graph["7"]["inputs"]
-    shared = ("starting_candidates", "output_group_size", "pruning_ratio", "lambda_score", "unary", "pairwise", "vae")
+    shared = ("starting_candidates", "output_group_size", "pruning_ratio", "lambda_score", "unary", "pairwise", "vae", "start_percent")
     graph |= {
         "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": settings["sampler_name"]}},
         "21": {"class_type": "GroupSampler", "inputs": {"sampler": ["20", 0], **{k: settings[k] for k in shared}}},
@@ -122,6 +122,29 @@ def test_the_selector_on_images_from_disk(server, graph):
     chosen = report(entry)["seeds"]
     assert len({i // 2 for i in chosen}) == 3
     assert [tuple(p[0, 0]) for p in images(server, entry, "save")] == [colours[i] for i in chosen]
+
+
+def test_combined_scorers_a_floor_and_a_reference(server, graph):
+    graph["7"]["inputs"] |= {"steps": 4, "starting_candidates": 8, "objective": "balanced"}
+    model = graph["5"]["inputs"]["scorer.model"]
+    graph["one"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0xFF0000}}
+    reference = {"scorer": "reference", "scorer.image": ["one", 0], "scorer.by": "clip", "scorer.by.model": model}
+    graph["like"] = {"class_type": "UnaryScorer", "inputs": reference}
+    graph["floor"] = {"class_type": "QualityFloor", "inputs": {"unary": ["5", 0], "minimum": 1.0}}
+    graph["both"] = {
+        "class_type": "CombineUnaryScorers",
+        "inputs": {"scorers.scorer0": ["floor", 0], "scorers.scorer1": ["like", 0], "weights": "1, 0.5"},
+    }
+    graph["colour"] = {"class_type": "PairwiseScorer", "inputs": {"scorer": "color", "scorer.space": "lab"}}
+    graph["edges"] = {"class_type": "PairwiseScorer", "inputs": {"scorer": "structure", "scorer.compare": "edges"}}
+    graph["mixed"] = {
+        "class_type": "CombinePairwiseScorers",
+        "inputs": {"scorers.scorer0": ["colour", 0], "scorers.scorer1": ["edges", 0], "weights": "1"},
+    }
+    graph["7"]["inputs"] |= {"unary": ["both", 0], "pairwise": ["mixed", 0]}
+    found = report(run(server, graph))
+    assert len(found["seeds"]) == 4 and set(found["rounds"][-1]["parts"]) == {"clip", "reference clip"}
+    assert found["rounds"][0]["below_floor"] and found["settings"]["pairwise"] == "1 x color lab + 1 x structure edges"
 
 
 def test_interrupt_while_sampling_and_the_next_prompt(server, graph):

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 import torch
 from group_inference.scorers import weights
-from group_inference.scorers.clip import Clip, ClipDistance, ClipText
+from group_inference.scorers.clip import Clip, Siglip
 from group_inference.scorers.color import ColorHistogram
-from group_inference.scorers.dinov2 import Dinov2, Dinov2Class, Dinov2Patches
+from group_inference.scorers.dinov2 import Dinov2, Dinov3, PatchDistance
+from group_inference.scorers.embedding import EmbeddingDistance
 from group_inference.scorers.latent import LatentDistance
+from group_inference.scorers.lpips import Lpips
 from group_inference.scorers.pool import Pool
+from group_inference.scorers.structure import Edges, Ssim
+from group_inference.scorers.text_image import TextAxis, TextImage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,14 +35,26 @@ def cosine_distance(rows):
     return 1 - rows @ rows.T
 
 
-@pytest.fixture(params=["dinov2 patches", "dinov2 class", "clip", "color rgb", "color lab", "color hsv", "latent"])
+PAIRWISE = {
+    "dinov2 patches": lambda: PatchDistance(Dinov2.shared("tiny-dinov2")),
+    "dinov2 class": lambda: EmbeddingDistance(Dinov2.shared("tiny-dinov2")),
+    "dinov3 patches": lambda: PatchDistance(Dinov3.shared("tiny-dinov3")),
+    "clip": lambda: EmbeddingDistance(Clip.shared("tiny-clip")),
+    "siglip": lambda: EmbeddingDistance(Siglip.shared("tiny-siglip")),
+    "color rgb": lambda: ColorHistogram("rgb"),
+    "color lab": lambda: ColorHistogram("lab"),
+    "color hsv": lambda: ColorHistogram("hsv"),
+    "latent": LatentDistance,
+    "edges": Edges,
+    "ssim": Ssim,
+    "lpips": Lpips,
+    "text axis": lambda: TextAxis(Clip.shared("tiny-clip"), "lighting, day / night"),
+}
+
+
+@pytest.fixture(params=PAIRWISE)
 def pairwise(request, installed):
-    kind, _, option = request.param.partition(" ")
-    if kind == "color":
-        return ColorHistogram(option)
-    if kind == "dinov2":
-        return {"patches": Dinov2Patches, "class": Dinov2Class}[option](Dinov2.shared("tiny-dinov2"))
-    return ClipDistance(Clip.shared("tiny-clip")) if kind == "clip" else LatentDistance()
+    return PAIRWISE[request.param]()
 
 
 def pool(count, seed=0, order=None):
@@ -72,25 +88,26 @@ def test_features_do_not_depend_on_the_batch(installed, backbone):
 
 
 def test_clip_text_is_the_cosine_that_transformers_gives(installed):
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import AutoTokenizer, CLIPModel
 
-    model, tokenizer = CLIPModel.from_pretrained(installed / "tiny-clip").double(), CLIPTokenizer.from_pretrained(installed / "tiny-clip")
+    # In float32: transformers 4 has no text tower in float64.
+    model, tokenizer = CLIPModel.from_pretrained(installed / "tiny-clip"), AutoTokenizer.from_pretrained(installed / "tiny-clip")
     images, text = pictures(5), "two red tulips"
     backbone = Clip.shared("tiny-clip")
     ids = tokenizer([text], padding="max_length", max_length=20, return_tensors="pt").input_ids
     with torch.no_grad():
-        logits = model(input_ids=ids, pixel_values=backbone.pixels(images, torch.float64)).logits_per_image[:, 0]
+        logits = model(input_ids=ids, pixel_values=backbone.pixels(images, torch.float32)).logits_per_image[:, 0]
     expected = logits / model.logit_scale.exp()
-    assert torch.allclose(ClipText(backbone, text).score(Pool(images)).double(), expected, atol=1e-5)
+    assert torch.allclose(TextImage(backbone, text).score(Pool(images)), expected, atol=1e-5)
 
 
 def test_the_text_matters_and_so_does_its_order(installed):
-    scores = [ClipText(Clip.shared("tiny-clip"), text).score(Pool(pictures(3))) for text in ("a red rose", "a rose red", "blue sea")]
+    scores = [TextImage(Clip.shared("tiny-clip"), text).score(Pool(pictures(3))) for text in ("a red rose", "a rose red", "blue sea")]
     assert not torch.allclose(scores[0], scores[1], atol=1e-4) and not torch.allclose(scores[0], scores[2], atol=1e-4)
 
 
 def test_a_long_text_is_cut_with_a_warning(installed, caplog):
-    assert torch.isfinite(ClipText(Clip.shared("tiny-clip"), "petal " * 30).score(Pool(pictures(2)))).all()
+    assert torch.isfinite(TextImage(Clip.shared("tiny-clip"), "petal " * 30).score(Pool(pictures(2)))).all()
     assert "was cut" in caplog.text
 
 
@@ -100,13 +117,13 @@ def test_patch_distance_is_one_minus_the_mean_cosine_place_by_place(installed):
     assert tokens.shape == (4, 1 + 16, 32)
     patches = torch.nn.functional.normalize(tokens[:, 1:].double(), dim=-1)
     expected = 1 - torch.einsum("ipc,jpc->ijp", patches, patches).mean(-1)
-    assert torch.allclose(Dinov2Patches(backbone).score(Pool(images)).double(), expected, atol=1e-5)
-    assert np.allclose(Dinov2Class(backbone).score(Pool(images)).numpy(), cosine_distance(tokens[:, 0]), atol=1e-5)
+    assert torch.allclose(PatchDistance(backbone).score(Pool(images)).double(), expected, atol=1e-5)
+    assert np.allclose(EmbeddingDistance(backbone).score(Pool(images)).numpy(), cosine_distance(tokens[:, 0]), atol=1e-5)
 
 
 def test_clip_distance(installed):
     backbone, images = Clip.shared("tiny-clip"), pictures(4)
-    assert np.allclose(ClipDistance(backbone).score(Pool(images)).numpy(), cosine_distance(backbone(images)), atol=1e-5)
+    assert np.allclose(EmbeddingDistance(backbone).score(Pool(images)).numpy(), cosine_distance(backbone(images)), atol=1e-5)
 
 
 def test_features_are_computed_once_for_all_scorers_of_a_backbone(installed, monkeypatch):
@@ -115,8 +132,8 @@ def test_features_are_computed_once_for_all_scorers_of_a_backbone(installed, mon
     features = backbone.features
     monkeypatch.setattr(backbone, "features", lambda net, pixels: calls.append(len(pixels)) or features(net, pixels))
     both = Pool(pictures(5))
-    ClipText(backbone, "rose").score(both)
-    ClipDistance(backbone).score(both)
+    TextImage(backbone, "rose").score(both)
+    EmbeddingDistance(backbone).score(both)
     assert calls == [5]
 
 
@@ -170,8 +187,10 @@ def test_a_folder_that_lacks_a_file_is_named_in_one_sentence(old_layout, gone, k
 
 
 def test_what_is_on_disk_is_offered_after_the_papers_model(installed):
-    assert weights.choices("clip") == ["clip-vit-base-patch32", "tiny-clip"]
-    assert weights.choices("dinov2") == ["dinov2-base", "tiny-dinov2"]
+    for kind, first, own in (("clip", "clip-vit-base-patch32", "tiny-clip"), ("dinov2", "dinov2-base", "tiny-dinov2")):
+        offered = weights.choices(kind)
+        known = [name for name in offered if name in weights.KNOWN]
+        assert offered[0] == first and own in offered[len(known) :] and all(weights.KNOWN[name].kind == kind for name in known)
 
 
 def test_solver_and_scorers_work_without_comfyui():

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from group_inference.solver import balanced, frontier, select, select_many
+from group_inference.solver import frontier, mean_weight, select, select_many, standard_distances, standard_scores
 from group_inference.solver.branch_and_bound import Search
 from group_inference.solver.semidefinite import split
 from group_inference.solver.set_functions import LogDet
@@ -283,19 +283,17 @@ def test_bad_input_is_named(change, named):
         select(**{"unary": np.zeros(4), "pairwise": np.zeros((4, 4)), "n": 2, "weight": 1.0, **change})
 
 
-def test_balanced_makes_scores_comparable():
+def test_standard_scores_are_comparable():
     unary, pairwise = instance(12, "diffuse", 5)
     for n in (2, 5):
-        u, b, weight = balanced(unary, pairwise, n, 1.5)
-        scaled = balanced(7 * unary + 100, 3 * pairwise, n, 1.5)
-        assert select(u, b, n, weight).indices == select(*scaled[:2], n, scaled[2]).indices
+        u, b, weight = standard_scores(unary), standard_distances(pairwise), mean_weight(1.5, n)
         chosen = select(u, b, n, weight)
+        assert select(standard_scores(7 * unary + 100), standard_distances(3 * pairwise), n, weight).indices == chosen.indices
         pairs = np.array([b[i, j] for i, j in itertools.combinations(chosen.indices, 2)])
         assert chosen.objective == pytest.approx(n * (u[list(chosen.indices)].mean() + 1.5 * pairs.mean()))
 
 
 def test_one_broken_preview_does_not_move_the_others_scores():
-    unary = np.array([0.2, 0.21, 0.22, 0.23, 0.24, -50.0])
-    u, _, _ = balanced(unary, np.zeros((6, 6)), 2, 1.0)
+    u = standard_scores(np.array([0.2, 0.21, 0.22, 0.23, 0.24, -50.0]))
     assert u.min() == -3 and np.ptp(u[:5]) > 1
-    assert not balanced(np.ones(5), np.zeros((5, 5)), 2, 1.0)[0].any()
+    assert not standard_scores(np.ones(5)).any() and not standard_distances(np.zeros((5, 5))).any()

@@ -1,0 +1,174 @@
+"""python3 dev.py bench scorers: what scoring costs, and from which step on scores can be trusted, on the garden model."""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .host import ROOT
+
+POOLS = (16, 64, 128)
+PROGRESS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
+PROMPTS = ("red tulips", "two blue daisies in a meadow", "a yellow rose on a table")
+STEPS = 20
+
+
+def load_pack():
+    """The host and this pack in this process, as the server would load them."""
+    sys.path.insert(0, os.environ["COMFYUI_PATH"])
+    arguments, sys.argv = sys.argv, ["main.py", *([] if torch.cuda.is_available() else ["--cpu"])]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import comfy.cli_args  # noqa: F401
+
+    sys.argv = arguments
+    spec = importlib.util.spec_from_file_location("group_inference", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    sys.modules["group_inference"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["group_inference"])
+    from group_inference.garden.loader import WEIGHTS, load_garden
+    from group_inference.scorers import weights
+
+    weights.search_paths = lambda: [WEIGHTS]
+    return load_garden()
+
+
+def scorers(text):
+    """(name, unary or pairwise scorer) of those that the garden has weights for, or that need none."""
+    from group_inference.scorers.clip import Clip
+    from group_inference.scorers.color import ColorHistogram
+    from group_inference.scorers.dinov2 import Dinov2, PatchDistance
+    from group_inference.scorers.embedding import EmbeddingDistance
+    from group_inference.scorers.latent import LatentDistance
+    from group_inference.scorers.structure import Edges, Ssim
+    from group_inference.scorers.text_image import ClipIqa, TextAxis, TextImage
+
+    clip, dinov2 = Clip.shared("garden-clip"), Dinov2.shared("garden-dinov2")
+    return [
+        ("clip text", TextImage(clip, text)),
+        ("clip_iqa", ClipIqa(clip)),
+        ("dinov2 patches", PatchDistance(dinov2)),
+        ("dinov2 class", EmbeddingDistance(dinov2)),
+        ("clip", EmbeddingDistance(clip)),
+        ("color lab", ColorHistogram("lab")),
+        ("latent", LatentDistance()),
+        ("edges", Edges()),
+        ("ssim", Ssim()),
+        ("text axis", TextAxis(clip, "red / blue")),
+    ]
+
+
+def spearman(a, b):
+    ranks = [np.argsort(np.argsort(v)).astype(float) for v in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def when_to_trust(garden, count):
+    """Rank correlation of scores of the predicted final image at a step with those of the final image."""
+    import comfy.sample
+    import nodes
+    from group_inference.scorers.pool import Pool
+
+    model, clip, vae = garden
+    found = {}
+    for prompt in PROMPTS:
+        positive, negative = (nodes.CLIPTextEncode().encode(clip, text)[0] for text in (prompt, ""))
+        latent, steps = torch.zeros(count, 16, 8, 8), {}
+        comfy.sample.sample(
+            model, comfy.sample.prepare_noise(latent, 0), STEPS, 3.0, "euler", "simple", positive, negative, latent, seed=0,
+            callback=lambda step, x0, x, total, steps=steps: steps.update({step: x0.clone()}), disable_pbar=True,
+        )  # fmt: skip
+        pools = {step: Pool(vae.decode(model.model.process_latent_out(x0)).cpu(), x0) for step, x0 in steps.items()}
+        upper = np.triu_indices(count, 1)
+        for name, scorer in scorers(prompt):
+            scores = {step: scorer.score(pool).double().numpy() for step, pool in pools.items()}
+            scores = {step: s if s.ndim == 1 else s[upper] for step, s in scores.items()}
+            for progress in PROGRESS:
+                found.setdefault((name, progress), []).append(spearman(scores[round(progress * STEPS) - 1], scores[STEPS - 1]))
+    print(f"rank correlation with the final image's scores, mean of {len(PROMPTS)} prompts x {count} seeds, {STEPS} steps of euler")
+    print(f"{'after':16}" + "".join(f"{progress:8.0%}" for progress in PROGRESS))
+    for name, _ in scorers(""):
+        print(f"{name:16}" + "".join(f"{np.mean(found[name, progress]):8.2f}" for progress in PROGRESS), flush=True)
+
+
+def measured(work):
+    """(seconds, MiB above the start) of a call; memory is a dash where the system does not tell."""
+    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    read = lambda key: int(status.read_text().split(key)[1].split()[0]) / 1024
+    if status.exists():
+        refs.write_text("5")  # sets the high-water mark to what is used now
+        before = read("VmRSS:")
+    started = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started
+    return f"{seconds:7.2f} s {read('VmHWM:') - before if status.exists() else float('nan'):7.0f} MiB"
+
+
+def costs():
+    """Every scorer on pictures of 64 x 64, and the patch distance as a product beside the naive broadcast."""
+    from group_inference.scorers.pool import Pool, cosine_distance
+
+    print("\ncost of one pool, features included" + " " * 5 + "".join(f"{count:14} candidates" for count in POOLS))
+    images, latents = torch.rand(max(POOLS), 64, 64, 3), torch.randn(max(POOLS), 16, 8, 8)
+    for name, scorer in scorers("red tulips"):
+        scorer.score(Pool(images[:2], latents[:2]))
+        cells = [measured(lambda n=n, s=scorer: s.score(Pool(images[:n], latents[:n]))) for n in POOLS]
+        print(f"{name:36}" + "".join(f"{cell:>25}" for cell in cells), flush=True)
+
+    def naive(f):
+        f = torch.nn.functional.normalize(f, dim=-1)
+        return 1 - (f[:, None] * f[None]).sum(-1).mean(-1)
+
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    for name, product in (("324 patches of 768, one product", cosine_distance), ("324 patches of 768, naive", naive)):
+        cells = []
+        for count in POOLS:
+            needed = count * count * 324 * 768 * 4
+            if product is naive and needed > free / 2:
+                cells.append(f"needs {needed / 2**30:.1f} GiB")
+                continue
+            features = torch.nn.functional.normalize(torch.randn(count, 324, 768), dim=-1)
+            cells.append(measured(lambda p=product, f=features: p(f)))
+        print(f"{name:36}" + "".join(f"{cell:>25}" for cell in cells), flush=True)
+
+
+def share_of_a_run(garden):
+    import nodes
+    from group_inference.nodes.group_ksampler import GroupKSampler
+    from group_inference.scorers.combine import Combined
+
+    by_name = dict(scorers("red tulips"))
+    model, clip, vae = garden
+    text = (nodes.CLIPTextEncode().encode(clip, t)[0] for t in ("red tulips", ""))
+    pairwise = Combined([(by_name["dinov2 patches"], 1.0), (by_name["color lab"], 1.0)])
+    started = time.perf_counter()
+    out = GroupKSampler.execute(
+        model, 0, STEPS, 3.0, "euler", "simple", *text, {"samples": torch.zeros(1, 16, 8, 8)}, 1.0, 64, 4, 0.5,
+        unary=by_name["clip text"], pairwise=pairwise, vae=vae, objective="balanced",
+    )  # fmt: skip
+    total, seconds = time.perf_counter() - started, json.loads(out[1])["seconds"]
+    parts = ", ".join(f"{part} {value:.2f} s" for part, value in seconds.items())
+    print(
+        f"\n4 of 64 in {STEPS} steps with clip + dinov2 + color: {total:.2f} s, of which {parts}; scores are {seconds['scores'] / total:.1%}"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="dev.py bench scorers", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=48, help="candidates per prompt for the rank correlations")
+    options = parser.parse_args()
+    with torch.inference_mode():
+        garden = load_pack()
+        when_to_trust(garden, options.seeds)
+        costs()
+        share_of_a_run(garden)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+from comfy_api.latest import io
+
+from ..scorers.combine import Combined, QualityFloor, terms
+from .types import CATEGORY, GroupPairwise, GroupUnary
+
+
+def parse_weights(text, count):
+    """One number for all, or one each. Raises ValueError otherwise."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) == 1:
+        values *= count
+    if len(values) != count or not all(0 <= v < float("inf") for v in values) or not any(values):
+        raise ValueError(
+            f"weights must be one number or {count} numbers with commas between, none negative and not all 0, but it is '{text}'."
+        )
+    return values
+
+
+def combination(kind, socket, word):
+    """The node that combines scorers of one kind."""
+
+    class Combine(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(
+                node_id=f"Combine{kind}Scorers",
+                display_name=f"Combine {kind} Scorers",
+                category=CATEGORY,
+                description=f"Several {word} scorers as one. With the objective paper their raw scores are added; with all others each is put on the same scale first.",
+                search_aliases=["group inference", "combine", "mix", "ensemble", word],
+                inputs=[
+                    io.Autogrow.Input(
+                        "scorers",
+                        tooltip=f"The {word} scorers; a new input appears when the last is connected.",
+                        template=io.Autogrow.TemplatePrefix(input=socket.Input("scorer"), prefix="scorer", min=1, max=16),
+                    ),
+                    io.String.Input("weights", default="1", tooltip="One number for all, or one for each with commas between: 1, 0.5, 2."),
+                ],
+                outputs=[socket.Output(display_name=word)],
+            )
+
+        @classmethod
+        def execute(cls, scorers, weights) -> io.NodeOutput:
+            connected = [scorer for scorer in scorers.values() if scorer is not None]
+            return io.NodeOutput(Combined(list(zip(connected, parse_weights(weights, len(connected)), strict=True))))
+
+    Combine.__name__ = Combine.__qualname__ = f"Combine{kind}Scorers"
+    return Combine
+
+
+CombineUnaryScorers = combination("Unary", GroupUnary, "unary")
+CombinePairwiseScorers = combination("Pairwise", GroupPairwise, "pairwise")
+
+
+class QualityFloorNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="QualityFloor",
+            display_name="Quality Floor",
+            category=CATEGORY,
+            description="No candidate whose raw score is below the floor is selected while enough others remain. The report names those that were cut.",
+            search_aliases=["group inference", "minimum quality", "threshold"],
+            inputs=[
+                GroupUnary.Input("unary", tooltip="One unary scorer: put the floor before combining several."),
+                io.Float.Input("minimum", default=0.2, min=-1000.0, max=1000.0, step=0.01, tooltip="In the scorer's own units."),
+            ],
+            outputs=[GroupUnary.Output(display_name="unary")],
+        )
+
+    @classmethod
+    def execute(cls, unary, minimum) -> io.NodeOutput:
+        if len(terms(unary)) > 1:
+            raise ValueError(
+                f"A floor belongs under one scorer, but unary is a combination ({unary.name}): connect the floor before combining."
+            )
+        return io.NodeOutput(QualityFloor(unary, minimum))

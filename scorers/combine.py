@@ -1,0 +1,49 @@
+"""Several scorers as one, and a floor under a score."""
+
+
+class Combined:
+    """The weighted sum of scorers of one kind. parts: (scorer, weight) each; who combines them decides whether raw scores are
+    added or standardised ones (see sampling/choose.py)."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    @property
+    def name(self):
+        return " + ".join(f"{weight:g} x {scorer.name}" for scorer, weight in self.parts)
+
+
+class QualityFloor:
+    """A unary scorer whose candidates are not selected below a raw score of `quality_floor`, while enough others remain."""
+
+    def __init__(self, scorer, quality_floor):
+        self.scorer, self.quality_floor = scorer, quality_floor
+        self.name, self.needs_images = scorer.name, scorer.needs_images
+        self.min_progress = getattr(scorer, "min_progress", 0.0)
+        self.needs_guidance = getattr(scorer, "needs_guidance", False)
+
+    @property
+    def backbone(self):
+        return getattr(self.scorer, "backbone", self.scorer)
+
+    def score(self, pool):
+        return self.scorer.score(pool)
+
+
+class Given:
+    """Scores [M] or distances [M, M] that were made elsewhere."""
+
+    needs_images = False
+
+    def __init__(self, name, values):
+        self.name, self.values = name, values
+
+    def score(self, pool):
+        return self.values
+
+
+def terms(scorer, weight=1.0):
+    """(scorer, weight) of what a scorer is made of; nothing for None."""
+    if isinstance(scorer, Combined):
+        return [term for part, share in scorer.parts for term in terms(part, weight * share)]
+    return [] if scorer is None else [(scorer, weight)]

@@ -1,0 +1,100 @@
+"""Scores from text and image in one space: agreement, quality by opposite prompts, difference along named axes."""
+
+import torch
+import torch.nn.functional as F
+
+QUALITY_PROMPTS = ("Good photo.", "Bad photo.")
+# What an axis without poles of its own is varied by: opposites that go with most nouns.
+QUALIFIERS = [
+    "bright",
+    "dark",
+    "warm",
+    "cold",
+    "soft",
+    "hard",
+    "old",
+    "young",
+    "simple",
+    "complex",
+    "natural",
+    "artificial",
+    "calm",
+    "wild",
+]
+
+
+class TextImage:
+    """u_i = cos(image embedding, text embedding), in -1..1: the paper's unary term, with CLIP. Normalised in float32.
+
+    scaled: times the model's learned scale, as PickScore is defined (Kirstain et al., arXiv 2305.01569); means something
+    among pictures for one prompt only.
+    """
+
+    needs_images = True
+    min_progress = 0.15
+
+    def __init__(self, backbone, text, scaled=False):
+        self.name, self.backbone, self.text, self.scaled = backbone.model_type, backbone, text, scaled
+        self._text_features = None
+
+    def score(self, pool):
+        if self._text_features is None:
+            self._text_features = self.backbone.text_features(self.text)
+        cosines = (F.normalize(pool.features(self.backbone), dim=1) @ self._text_features.T)[:, 0]
+        return cosines * self.backbone.scale if self.scaled else cosines
+
+
+class ClipIqa:
+    """u_i = softmax(scale * cos to a good prompt, scale * cos to a bad one)[0], in 0..1 (CLIP-IQA: Wang et al., arXiv
+    2207.12396, on whole pictures squashed to the model's size)."""
+
+    needs_images = True
+    min_progress = 0.4
+
+    def __init__(self, backbone, prompts=QUALITY_PROMPTS):
+        self.name, self.backbone, self.prompts = "clip_iqa", backbone, prompts
+        self._text_features = None
+
+    def score(self, pool):
+        if self._text_features is None:
+            self._text_features = self.backbone.text_features(*self.prompts)
+        cosines = F.normalize(pool.features(self.backbone), dim=1) @ self._text_features.T
+        return (cosines * self.backbone.scale).softmax(1)[:, 0]
+
+
+class TextAxis:
+    """b_ij = |P (x_i - x_j)|^2 / 2, in 0..2: x the unit image embeddings, P onto the directions in which the text embedding
+    moves when only the named things change (text as a basis of image space: Gandelsman et al., arXiv 2310.05916).
+
+    axes: "lighting, age" or with poles of their own "day / night, a child / an old man"; things without poles are varied by
+    common opposites. Raises ValueError for axes without a word.
+    """
+
+    needs_images = True
+    min_progress = 0.5
+
+    def __init__(self, backbone, axes):
+        self.name, self.backbone = f"text axis: {axes}", backbone
+        self.axes = [[pole.strip() for pole in axis.split("/") if pole.strip()] for axis in axes.split(",")]
+        self.axes = [axis for axis in self.axes if axis]
+        if not self.axes:
+            raise ValueError('The text_axis scorer needs to know what shall vary: fill in axes, for example "lighting, day / night".')
+        self._directions = None
+
+    def score(self, pool):
+        if self._directions is None:
+            self._directions = self._span()
+        along = F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T
+        squares = along.square().sum(1)
+        distance = ((squares[:, None] + squares) / 2 - along @ along.T).clamp(min=0)
+        return ((distance + distance.T) / 2).fill_diagonal_(0)
+
+    def _span(self):
+        """[R, D] orthonormal."""
+        moves = []
+        for poles in self.axes:
+            texts = poles if len(poles) > 1 else [f"{word} {poles[0]}" for word in QUALIFIERS]
+            found = self.backbone.text_features(*texts)
+            moves.append(found - found.mean(0))
+        _, size, directions = torch.linalg.svd(torch.cat(moves), full_matrices=False)
+        return directions[size > 1e-4 * size.max()]
