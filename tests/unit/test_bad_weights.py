@@ -39,6 +39,12 @@ def test_another_architecture_in_the_folder(folder, kind, name):
     refused(lambda: kind.shared(folder(name).name), name, "but this scorer needs", "choose another folder")
 
 
+def test_a_text_for_a_model_without_a_text_tower(folder):
+    path = folder("tiny-clip") / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "clip_vision_model"}))
+    refused(lambda: TextImage(Clip.shared("tiny-clip"), "a rose"), "of the type clip_vision_model, but this scorer needs clip")
+
+
 @pytest.mark.parametrize(("kind", "name"), [(Clip, "tiny-clip"), (Dinov2, "tiny-dinov2"), (OpenClip, "tiny-hps"), (Lpips, "lpips-alex")])
 def test_a_file_that_is_cut_short(folder, kind, name):
     (path,) = folder(name).glob("*.safetensors")

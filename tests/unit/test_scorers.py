@@ -73,6 +73,16 @@ def test_a_distance_is_a_distance(pairwise, count, seed):
     assert torch.allclose(pairwise.score(pool(count, seed, order)), distances[order][:, order], atol=1e-5)
 
 
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(3, 20), st.data(), st.integers(0, 1000))
+def test_a_distance_does_not_depend_on_who_else_is_there(pairwise, count, data, seed):
+    if pairwise.name == "latent":
+        return  # standardises its channels over the pool
+    few = data.draw(st.integers(2, count - 1))
+    everybody, some = pairwise.score(pool(count, seed)), pairwise.score(pool(count, seed, torch.arange(few)))
+    assert torch.allclose(everybody[:few, :few], some, atol=1e-5)
+
+
 def test_equal_pictures_have_no_distance(pairwise):
     twice = Pool(pictures(2)[[0, 0, 1]], pool(2).x0[[0, 0, 1]])
     distances = pairwise.score(twice)
