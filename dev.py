@@ -2,7 +2,7 @@
 """One script for everything. Standard library only, Python 3.10 or newer.
 
 python3 dev.py demo                      set up, sample a group with the garden model, leave the pictures in output/
-python3 dev.py test [pytest arguments]   set up, run all tests
+python3 dev.py test [pytest arguments]   set up, run all tests; with --host 0.24.0 on that version of ComfyUI
 python3 dev.py serve [--port N] [-- ...] ComfyUI with this pack for a browser; everything after -- goes to ComfyUI
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
@@ -59,6 +59,11 @@ def main():
         print(__doc__)
         return 0
     name, arguments = sys.argv[1], sys.argv[2:]
+    if name == "test" and "--host" in arguments:
+        at = arguments.index("--host")
+        os.environ["COMFYUI_VERSION"] = "".join(arguments[at + 1 : at + 2])
+        os.environ.pop("COMFYUI_PATH", None)
+        arguments = arguments[:at] + arguments[at + 2 :]
     commands = {
         "demo": lambda host: run(host, "-m", "devtools.demo", *arguments),
         "test": lambda host: run(host, "-m", "pytest", *arguments),

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from ..scorers.pool import Pool
 from .candidates import make_candidates
 from .choose import choose
+from .coupling import mixing, refuse_memory
 from .hub import Hub, Trajectory
 from .preview import Previewer, tile
 from .record import Run
@@ -87,6 +88,7 @@ class _GroupRun:
                 "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
             )
         refuse_caches(guider.model_options)
+        refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
         schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
         schedule |= {"start_percent": self.schedule.start_percent, "steps": self.steps}
@@ -97,6 +99,9 @@ class _GroupRun:
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
+        for name in mixing(guider):
+            self.hub.most_rows = 1
+            self.warn(f"{name} mixes the images of a batch: candidates are evaluated one at a time, as each would be alone.")
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
             if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one

@@ -164,9 +164,15 @@ class Hub:
             options = {**options, POST_CFG: [*options.get(POST_CFG, []), lambda args: apart.append(_apart(args)) or args["denoised"]]}
         started = time.perf_counter()
         comfy.model_management.throw_exception_if_processing_interrupted()
+        # A patch that draws random numbers gets those of the candidate, where there is just one.
+        random = part[0].candidate.random if len(part) == 1 else None
         try:
+            if random:
+                random.restore()
             with self.conditioning(rows):
                 out = self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs)
+            if random:
+                random.save()
         except Exception as e:  # the host knows what counts as out of memory
             comfy.model_management.raise_non_oom(e)
             if len(part) == 1:

@@ -1,0 +1,92 @@
+"""A tiny model of every architecture in the README's table, of the host's own classes, and what its conditioning needs.
+
+They are made through the model classes, not the loaders: the host detects architectures by sizes that tiny models don't have.
+"""
+
+import comfy.supported_models as models
+import node_helpers
+import tiny
+import torch
+from tiny import WIDTH
+
+UNET = {
+    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "num_res_blocks": [1, 1], "channel_mult": [1, 2],
+    "transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1, "use_spatial_transformer": True,
+    "context_dim": WIDTH, "num_heads": 4, "num_head_channels": -1, "legacy": False, "use_linear_in_transformer": False, "adm_in_channels": None,
+    "use_temporal_attention": False, "use_temporal_resblock": False,
+}  # fmt: skip
+FLUX = {
+    "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "vec_in_dim": WIDTH, "context_in_dim": WIDTH, "hidden_size": 32,
+    "mlp_ratio": 2.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [8, 12, 12], "theta": 10000, "qkv_bias": True,
+    "guidance_embed": True, "txt_ids_dims": [],
+}  # fmt: skip
+FLUX2 = {
+    **FLUX, "image_model": "flux2", "in_channels": 128, "out_channels": 128, "patch_size": 1, "axes_dim": [8, 8, 8, 8], "theta": 2000, "vec_in_dim": None,
+    "global_modulation": True, "mlp_silu_act": True, "qkv_bias": False, "ops_bias": False, "txt_ids_dims": [3],
+}  # fmt: skip
+SD3 = {
+    "in_channels": 16, "out_channels": 16, "input_size": None, "pos_embed_scaling_factor": None, "patch_size": 2, "depth": 1, "num_patches": 64,
+    "pos_embed_max_size": 8, "adm_in_channels": WIDTH, "qk_norm": "rms", "context_size": WIDTH,
+    "context_embedder_config": {"target": "torch.nn.Linear", "params": {"in_features": WIDTH, "out_features": 64}},
+}  # fmt: skip
+QWEN = {
+    "image_model": "qwen_image", "num_layers": 1, "attention_head_dim": 32, "num_attention_heads": 1, "joint_attention_dim": WIDTH,
+    "axes_dims_rope": (8, 12, 12),
+}  # fmt: skip
+Z_IMAGE = {
+    "image_model": "lumina2", "patch_size": 2, "in_channels": 16, "dim": 256, "cap_feat_dim": WIDTH, "n_layers": 1, "n_refiner_layers": 1,
+    "qk_norm": True, "n_heads": 8, "n_kv_heads": 8, "axes_dims": [8, 12, 12], "axes_lens": [64, 64, 64], "rope_theta": 256.0,
+    "ffn_dim_multiplier": 1.0, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 8,
+}  # fmt: skip
+WAN = {
+    "image_model": "wan2.1", "model_type": "t2v", "in_dim": 16, "dim": 64, "ffn_dim": 64, "freq_dim": 32, "text_dim": WIDTH, "out_dim": 16,
+    "num_heads": 2, "num_layers": 1,
+}  # fmt: skip
+LTX = {
+    "image_model": "ltxv", "in_channels": 128, "cross_attention_dim": 64, "attention_head_dim": 32, "num_attention_heads": 2,
+    "caption_channels": WIDTH, "num_layers": 1,
+}  # fmt: skip
+# The host's class gives SDXL heads of 64 channels.
+SDXL = {**UNET, "model_channels": 64, "use_linear_in_transformer": True, "num_classes": "sequential", "adm_in_channels": WIDTH + 6 * 256}
+
+
+def picture(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(8))
+
+
+# name: (class, its configuration, what nodes add to the conditioning)
+ARCHITECTURES = {
+    "SD 1.5": (models.SD15, UNET, {}),
+    "SDXL": (models.SDXL, SDXL, {}),
+    "SD3": (models.SD3, SD3, {}),
+    "FLUX.1 Schnell": (models.FluxSchnell, {**FLUX, "guidance_embed": False}, {}),
+    "FLUX.1 Dev": (models.Flux, FLUX, {"guidance": 3.5}),
+    "FLUX.2": (models.Flux2, FLUX2, {"guidance": 4.0}),
+    "Qwen-Image": (models.QwenImage, QWEN, {}),
+    "Z-Image": (models.ZImage, Z_IMAGE, {}),
+    "FLUX.1 Depth": (models.Flux, {**FLUX, "in_channels": 32}, {"guidance": 10.0, "concat_latent_image": picture(1, 16, 8, 8)}),
+    "FLUX.1 Fill": (models.FluxInpaint, {**FLUX, "in_channels": 96}, {"guidance": 30.0, "concat_latent_image": picture(1, 16, 8, 8), "concat_mask": torch.ones(1, 1, 64, 64)}),
+    "FLUX.1 Kontext": (models.Flux, FLUX, {"guidance": 2.5, "reference_latents": [picture(1, 16, 8, 6)]}),
+    "Qwen-Image-Edit": (models.QwenImage, QWEN, {"reference_latents": [picture(1, 16, 1, 8, 6)]}),
+    "instruct-pix2pix": (models.SD15_instructpix2pix, {**UNET, "in_channels": 8}, {"concat_latent_image": picture(1, 4, 8, 8)}),
+    "SD 1.5 inpainting": (models.SD15, {**UNET, "in_channels": 9}, {"concat_latent_image": picture(1, 4, 8, 8), "concat_mask": torch.ones(1, 1, 64, 64)}),
+    "Wan text to video": (models.WAN21_T2V, WAN, {}),
+    "Wan image to video": (models.WAN21_I2V, {**WAN, "model_type": "i2v", "in_dim": 36}, {"concat_latent_image": picture(1, 16, 3, 8, 8), "concat_mask": torch.ones(1, 1, 3, 8, 8)}),
+    "LTX": (models.LTXV, LTX, {"attention_mask": torch.ones(1, tiny.TOKENS, dtype=torch.long)}),
+}  # fmt: skip
+
+
+def build(name):
+    kind, config, _ = ARCHITECTURES[name]
+    return tiny.patcher(kind(dict(config)))
+
+
+def text(name, seed, rows=1):
+    """CONDITIONING with what the architecture's nodes add to it."""
+    return node_helpers.conditioning_set_values(tiny.text(seed, rows), ARCHITECTURES[name][2])
+
+
+def latent(model, rows=1):
+    format_ = model.get_model_object("latent_format")
+    shape = (3, 8, 8) if format_.latent_dimensions == 3 else (8, 8)
+    return {"samples": torch.zeros(rows, format_.latent_channels, *shape)}
