@@ -4,6 +4,8 @@
 python3 dev.py demo                      set up, sample a group with the garden model, leave the pictures in output/
 python3 dev.py test [pytest arguments]   set up, run all tests; with --host 0.24.0 on that version of ComfyUI
 python3 dev.py serve [--port N] [-- ...] ComfyUI with this pack for a browser; everything after -- goes to ComfyUI
+python3 dev.py run workflows/garden.json --set 7.seed=5
+                                         run a workflow and save its images and report (--help says what else)
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
 python3 dev.py bench scorers [...]       what scoring costs, and from which step on scores can be trusted
@@ -18,13 +20,15 @@ import os
 import subprocess
 import sys
 
-from devtools.host import ROOT, HostError, cache_folder, find_host
-from devtools.server import add_pack, base_directory, device_arguments
+from devtools.host import ROOT, HostError, find_host
+from devtools.server import device_arguments, user_folders
 
 
 def run(host, *command):
     """Run the host's Python in this folder; its exit status."""
     environment = {**os.environ, "COMFYUI_PATH": str(host.path), "COMFYUI_PYTHON": host.python}
+    if host.ours:
+        environment["GROUP_INFERENCE_HOST"] = "brought"
     if host.transformers4:
         environment["TRANSFORMERS_4"] = str(host.transformers4)
     return subprocess.call([host.python, *map(str, command)], cwd=ROOT, env=environment)
@@ -35,15 +39,7 @@ def serve(host, arguments):
     parser = argparse.ArgumentParser(prog="dev.py serve")
     parser.add_argument("--port", type=int, default=8188)
     options = parser.parse_args(arguments[:split])
-    command = [host.python, host.path / "main.py", "--port", options.port, *device_arguments(host.python)]
-    if host.ours:
-        command += base_directory(cache_folder() / "serve")
-    elif ROOT.parent.resolve() != host.path / "custom_nodes":
-        folder = cache_folder() / "linked"
-        add_pack(folder / "custom_nodes")
-        config = folder / "extra_model_paths.yaml"
-        config.write_text(f"group_inference:\n  base_path: {folder.as_posix()}\n  custom_nodes: custom_nodes\n")
-        command += ["--extra-model-paths-config", config]
+    command = [host.python, host.path / "main.py", "--port", options.port, *device_arguments(host.python), *user_folders(host)]
     return subprocess.call([*map(str, command), *arguments[split + 1 :]], cwd=host.path)
 
 
@@ -68,6 +64,7 @@ def main():
         "demo": lambda host: run(host, "-m", "devtools.demo", *arguments),
         "test": lambda host: run(host, "-m", "pytest", *arguments),
         "serve": lambda host: serve(host, arguments),
+        "run": lambda host: run(host, "-m", "devtools.run", *arguments),
         "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),
         "bench": lambda host: bench(host, arguments),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
