@@ -17,8 +17,9 @@ REMEMBERING = {"nodes_apg": ("Adaptive Projected Guidance with momentum", lambda
 
 
 def mixing(guider):
-    """Names of what mixes the images of a batch: candidates go into the model one at a time then."""
-    return _found(guider, MIXING)
+    """Names of what does not keep the images of a batch apart: candidates go into the model one at a time then."""
+    # Context windows cut the list of a batch's sigmas as if it were frames.
+    return _found(guider, MIXING) + (["Context windows"] if guider.model_options.get("context_handler") else [])
 
 
 def refuse_memory(guider):

@@ -101,7 +101,7 @@ class _GroupRun:
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
         for name in mixing(guider):
             self.hub.most_rows = 1
-            self.warn(f"{name} mixes the images of a batch: candidates are evaluated one at a time, as each would be alone.")
+            self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
             if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one

@@ -1,6 +1,7 @@
 """Rows of a batch: which conditioning belongs to which candidate, and how many candidates fit one model call."""
 
 import bisect
+import copy
 from contextlib import contextmanager
 
 import torch
@@ -17,7 +18,10 @@ class RowConditioning:
     def __init__(self, guider):
         self.guider = guider
         self.conds = guider.conds
-        self.per_row = any(
+        # The host hands out the first rows of a batch of control images, so calls must be of one row, each with its own.
+        self.alone = any(rows > 1 for entries in self.conds.values() for c in entries for rows in _hints(c.get("control")))
+        self._controls = {}
+        self.per_row = self.alone or any(
             _rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()]
         )
 
@@ -25,15 +29,33 @@ class RowConditioning:
     def __call__(self, rows):
         """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards."""
         if self.per_row:
-            self.guider.conds = {k: [_pick_all(c, rows) for c in v] for k, v in self.conds.items()}
+            self.guider.conds = {k: [self._pick_all(c, rows) for c in v] for k, v in self.conds.items()}
         try:
             yield
         finally:
             self.guider.conds = self.conds
 
-    def alone(self):
-        """True if a control image comes in a batch: the host hands out its first rows, so calls must be of one row."""
-        return any(hint_rows > 1 for entries in self.conds.values() for c in entries for hint_rows in _hints(c.get("control")))
+    def _pick_all(self, cond, rows):
+        def pick(value):
+            if _rows(value) == 1:
+                return value
+            return value._copy_with([_pick(t, rows) for t in value.cond] if isinstance(value, CONDList) else _pick(value.cond, rows))
+
+        out = {**cond, "model_conds": {k: pick(v) for k, v in cond["model_conds"].items()}}
+        if cond.get("mask") is not None:
+            out["mask"] = _pick(cond["mask"], rows)
+        if self.alone and cond.get("control") is not None:
+            out["control"] = self._control(cond["control"], rows[0])
+        return out
+
+    def _control(self, control, row):
+        """The control with the hint of a row; kept, since it prepares its hint once."""
+        if control is not None and (control, row) not in self._controls:
+            own = self._controls[control, row] = copy.copy(control)
+            own.previous_controlnet = self._control(control.previous_controlnet, row)
+            if getattr(control, "cond_hint_original", None) is not None:
+                own.cond_hint, own.cond_hint_original = None, _pick(control.cond_hint_original, [row])
+        return self._controls.get((control, row))
 
     def shapes(self, rows):
         """Sizes of all conditioning tensors as the host's memory estimate wants them, for a batch of `rows`."""
@@ -59,18 +81,6 @@ def _pick(tensor, rows):
     return tensor if tensor.shape[0] == 1 else tensor[[r % tensor.shape[0] for r in rows]]
 
 
-def _pick_all(cond, rows):
-    def pick(value):
-        if _rows(value) == 1:
-            return value
-        return value._copy_with([_pick(t, rows) for t in value.cond] if isinstance(value, CONDList) else _pick(value.cond, rows))
-
-    out = {**cond, "model_conds": {k: pick(v) for k, v in cond["model_conds"].items()}}
-    if cond.get("mask") is not None:
-        out["mask"] = _pick(cond["mask"], rows)
-    return out
-
-
 def _hints(control):
     while control is not None:
         hint = getattr(control, "cond_hint_original", None)
@@ -85,7 +95,7 @@ def rows_that_fit(guider, conditioning, shape, wanted):
     By the host's own estimate and margin (comfy.samplers.calc_cond_batch). Larger is better: with offloaded weights
     each call moves the whole model once.
     """
-    if conditioning.alone():
+    if conditioning.alone:
         return 1
     patcher, model = guider.model_patcher, guider.inner_model
     free = patcher.get_free_memory(patcher.load_device)

@@ -85,7 +85,7 @@ def test_what_mixes_a_batch_is_named_and_given_one_candidate_at_a_time(name, eps
     from group_inference.sampling import coupling
 
     (warning,) = check(MIXED[name], eps_model)["warnings"]
-    assert warning.startswith(f"{name} mixes the images of a batch: candidates are evaluated one at a time")
+    assert warning.startswith(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time")
     monkeypatch.setattr(coupling, "MIXING", {})
     with pytest.raises(AssertionError):
         check(MIXED[name], eps_model)
