@@ -99,9 +99,11 @@ class _GroupRun:
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
-        for name in mixing(guider):
+        apart = [f"{name} does not keep the images of a batch apart" for name in mixing(guider)]
+        apart += ["The conditioning draws noise by the seed"] if self.hub.conditioning.by_seed else []
+        for reason in apart:
             self.hub.most_rows = 1
-            self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")
+            self.warn(f"{reason}: candidates are evaluated one at a time, as each would be alone.")
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
             if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one

@@ -99,7 +99,7 @@ class Hub:
         self.guider, self.watch_guidance = guider, watch_guidance
         self.living = trajectories
         self.shared_post_cfg = list(base_options.get(POST_CFG, []))
-        self.conditioning = RowConditioning(guider)
+        self.conditioning = RowConditioning(guider, trajectories[0].candidate)
         self.most_rows = len(trajectories)
         self.model_rows = 0
         self.model_seconds = 0.0
@@ -169,7 +169,7 @@ class Hub:
         try:
             if random:
                 random.restore()
-            with self.conditioning(rows):
+            with self.conditioning(rows, part[0].candidate):
                 out = self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs)
             if random:
                 random.save()

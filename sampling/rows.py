@@ -3,9 +3,11 @@
 import bisect
 import copy
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from comfy.conds import CONDConstant, CONDList
+from comfy.samplers import encode_model_conds
 
 
 class RowConditioning:
@@ -15,25 +17,48 @@ class RowConditioning:
     row r uses entry r of every per-row tensor (modulo its length), which is what it gets when it is sampled alone.
     """
 
-    def __init__(self, guider):
+    def __init__(self, guider, first):
+        """first: any candidate, to see whether the conditioning depends on its seed."""
         self.guider = guider
         self.conds = guider.conds
         # The host hands out the first rows of a batch of control images, so calls must be of one row, each with its own.
         self.alone = any(rows > 1 for entries in self.conds.values() for c in entries for rows in _hints(c.get("control")))
+        # unCLIP and the like draw noise by the seed: then every call is of one candidate, encoded with its own.
+        # A packed latent (video with sound) is encoded before it is packed, which cannot be done again here.
+        packed = any(_packed(c) for entries in self.conds.values() for c in entries)
+        self.by_seed = not packed and _differ(*(self._encoded(replace(first, seed=seed)) for seed in (first.seed, first.seed ^ 1)))
+        self.alone |= self.by_seed
         self._controls = {}
         self.per_row = self.alone or any(
             _rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()]
         )
 
     @contextmanager
-    def __call__(self, rows):
-        """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards."""
+    def __call__(self, rows, candidate):
+        """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards. candidate: that of
+        the first row."""
+        if self.by_seed:
+            self.conds = self._encoded(candidate)
         if self.per_row:
             self.guider.conds = {k: [self._pick_all(c, rows) for c in v] for k, v in self.conds.items()}
         try:
             yield
         finally:
             self.guider.conds = self.conds
+
+    def _encoded(self, candidate):
+        """The conditioning as the host encodes it for a run of this candidate alone."""
+        own = {"latent_image": candidate.latent_image, "denoise_mask": candidate.denoise_mask, "seed": candidate.seed}
+        encode = lambda kind, conds: encode_model_conds(
+            self.guider.inner_model.extra_conds,
+            list(conds),
+            candidate.noise,
+            candidate.noise.device,
+            kind,
+            latent_shapes=[candidate.noise.shape],
+            **own,
+        )
+        return {kind: encode(kind, conds) for kind, conds in self.conds.items()}
 
     def _pick_all(self, cond, rows):
         def pick(value):
@@ -66,6 +91,17 @@ class RowConditioning:
                     size = list(value.size())
                     sizes.setdefault(key, []).append([size[0] * rows, *size[1:]])
         return sizes
+
+
+def _packed(cond):
+    noted = cond["model_conds"].get("latent_shapes")
+    return noted is not None and len(noted.cond) > 1
+
+
+def _differ(a, b):
+    """Whether two encodings of one conditioning have any tensor that is not the same."""
+    tensors = lambda conds: [c["model_conds"][k].cond for entries in conds.values() for c in entries for k in sorted(c["model_conds"])]
+    return any(torch.is_tensor(x) and not torch.equal(x, y) for x, y in zip(tensors(a), tensors(b), strict=True))
 
 
 def _rows(value):

@@ -50,6 +50,13 @@ LTX = {
 SDXL = {**UNET, "model_channels": 64, "use_linear_in_transformer": True, "num_classes": "sequential", "adm_in_channels": WIDTH + 6 * 256}
 
 
+UNCLIP = {**UNET, "model_channels": 64, "num_classes": "sequential", "adm_in_channels": 1536}
+
+
+class ClipVisionOutput:
+    image_embeds = torch.randn(1, 1, 768, generator=torch.Generator().manual_seed(6))
+
+
 def picture(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(8))
 
@@ -70,6 +77,7 @@ ARCHITECTURES = {
     "Qwen-Image-Edit": (models.QwenImage, QWEN, {"reference_latents": [picture(1, 16, 1, 8, 6)]}),
     "instruct-pix2pix": (models.SD15_instructpix2pix, {**UNET, "in_channels": 8}, {"concat_latent_image": picture(1, 4, 8, 8)}),
     "SD 1.5 inpainting": (models.SD15, {**UNET, "in_channels": 9}, {"concat_latent_image": picture(1, 4, 8, 8), "concat_mask": torch.ones(1, 1, 64, 64)}),
+    "unCLIP": (models.SD21UnclipL, UNCLIP, {"unclip_conditioning": [{"clip_vision_output": ClipVisionOutput, "strength": 1.0, "noise_augmentation": 0.3}]}),
     "Wan text to video": (models.WAN21_T2V, WAN, {}),
     "Wan image to video": (models.WAN21_I2V, {**WAN, "model_type": "i2v", "in_dim": 36}, {"concat_latent_image": picture(1, 16, 3, 8, 8), "concat_mask": torch.ones(1, 1, 3, 8, 8)}),
     "LTX": (models.LTXV, LTX, {"attention_mask": torch.ones(1, tiny.TOKENS, dtype=torch.long)}),

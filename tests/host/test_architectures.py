@@ -21,6 +21,7 @@ def test_survivors_equal_stock_single_runs(case):
     name, model, positive, negative = case
     latent = architectures.latent(model)
     got, report = tiny.group(model, 7, latent, positive=positive, negative=negative, ratio=0.25)
+    assert [w.startswith("The conditioning draws noise by the seed") for w in report["warnings"]] == [True] * (name == "unCLIP")
     assert len(report["seeds"]) == 2 and [len(r["kept"]) for r in report["rounds"]] == [3, 2]
     for row, seed in zip(got["samples"], report["seeds"], strict=True):
         alone = tiny.stock(model, seed, latent, positive, negative)
@@ -34,7 +35,8 @@ def test_what_the_nodes_add_matters(case):
     for key, value in ARCHITECTURES[name][2].items():
         if key in ("attention_mask", "concat_mask"):
             continue
-        other = 2 * value if not isinstance(value, list) else [2 * v for v in value]
+        double = lambda v: {**v, "strength": 2.0} if isinstance(v, dict) else 2 * v
+        other = [double(v) for v in value] if isinstance(value, list) else double(value)
         changed = [[c, {**options, key: other}] for c, options in positive]
         latent = architectures.latent(model)
         plain, moved = (tiny.stock(model, 7, latent, p, negative) for p in (positive, changed))

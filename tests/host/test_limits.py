@@ -8,6 +8,7 @@ import pytest
 import tiny
 import torch
 from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.sampling.candidates import Candidate, RandomState
 from group_inference.sampling.rows import RowConditioning, rows_that_fit
 from group_inference.scorers.latent import LatentDistance
 from tiny import group
@@ -55,9 +56,11 @@ def test_control_images_in_a_batch_are_evaluated_one_row_at_a_time(flow_model, r
     """The host hands the first rows of a hint to whoever is in the call, also to later controls of a chain."""
     last = SimpleNamespace(cond_hint_original=torch.zeros(rows, 3, 8, 8), previous_controlnet=None)
     first = SimpleNamespace(cond_hint_original=None, previous_controlnet=last)
-    conds = {"positive": [{"model_conds": {}, "control": first}]}
+    conds = {"positive": [{"model_conds": {}, "control": first, "pooled_output": torch.zeros(1, tiny.WIDTH)}]}
     guider = SimpleNamespace(conds=conds, model_patcher=flow_model, inner_model=flow_model.model)
-    assert rows_that_fit(guider, RowConditioning(guider), (1, 16, 8, 8), 8) == fit
+    blank = torch.zeros(1, 16, 8, 8)
+    candidate = Candidate(0, 0, blank, blank, None, RandomState(blank.device))
+    assert rows_that_fit(guider, RowConditioning(guider, candidate), blank.shape, 8) == fit
 
 
 def test_out_of_memory_halves_the_slice_and_goes_on(flow_model, monkeypatch, caplog):
