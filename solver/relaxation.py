@@ -96,13 +96,13 @@ def cut(base, linear, concave, free, left, y, goal):
     """(bound [B], inside, outside [B, M]): the tangent plane at each row's y, largest at the `left` free items with the largest
     slope, and the free items that all selections above `goal` take or leave: what the bound loses when an item is forced to
     the other side is the distance of its slope to the first one there."""
-    rows, last = np.arange(len(y)), free.shape[1] - 1
+    rows, most = np.arange(len(y)), min(int(left.max()), free.shape[1] - 1)
     slope = linear + y @ concave
     bound = base + ((linear - slope) * y).sum(1) / 2
     slope = np.where(free, slope, -np.inf)
-    falling = -np.sort(-slope, axis=1)
-    bound = bound + np.where(np.arange(last + 1) < left[:, None], falling, 0.0).sum(1)
-    lowest_in, highest_out = falling[rows, left - 1][:, None], falling[rows, np.minimum(left, last)][:, None]
+    falling = -np.sort(np.partition(-slope, most, axis=1)[:, : most + 1], axis=1)
+    bound = bound + np.where(np.arange(most + 1) < left[:, None], falling, 0.0).sum(1)
+    lowest_in, highest_out = falling[rows, left - 1][:, None], falling[rows, np.minimum(left, most)][:, None]
     high = slope >= lowest_in
     with np.errstate(invalid="ignore"):
         fixed = free & (bound[:, None] - np.abs(slope - np.where(high, highest_out, lowest_in)) <= goal)
