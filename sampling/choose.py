@@ -133,7 +133,7 @@ def _scores(scorer, pool, shape):
     """A scorer's answer as float64 of this shape. Raises ValueError that names a scorer which fails or answers otherwise."""
     try:
         found = torch.as_tensor(scorer.score(pool))
-    except Exception as e:
+    except Exception as e:  # scorers of other packs raise anything; it gets their name
         if isinstance(e, comfy.model_management.InterruptProcessingException) or _out_of_memory(e):
             raise
         raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
@@ -145,7 +145,7 @@ def _scores(scorer, pool, shape):
 def _out_of_memory(error):
     try:
         comfy.model_management.raise_non_oom(error)
-    except Exception:
+    except Exception:  # the host raises the error itself where it is another
         return False
     return True
 
