@@ -121,7 +121,9 @@ def choose(pool, objective, n):
     selection = select(u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective=form, banned=below)
     seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
     chosen = [int(rows[i]) for i in selection.indices]
-    parts = {s.name: scores for s, _, scores in unary} if len(unary) > 1 else {}
+    names = [s.name for s, _, _ in unary]
+    numbered = [f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    parts = {name: scores for name, (_, _, scores) in zip(numbered, unary, strict=True)} if len(unary) > 1 else {}
     shown = lambda found, total: None if not found else found[0][-1] if len(found) == 1 else total
     return Choice(
         shown(unary, _spread_out(u, rows, count)), shown(pairwise, _spread_out(b, rows, count)), parts, finite,

@@ -37,8 +37,7 @@ def _found(guider, known):
         name, does_it = known.get(
             str(getattr(function, "__module__", "")).replace("\\", "/").replace(".", "/").split("/")[-1], (None, None)
         )
-        closure = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
-        if name and name not in names and does_it(closure):
+        if name and name not in names and does_it(inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}):
             names.append(name)
     return names
 

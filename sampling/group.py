@@ -1,7 +1,6 @@
 """The group loop: candidates run, are looked at after each step, and the jointly best subset goes on."""
 
 import logging
-import math
 import time
 from collections import deque
 from dataclasses import replace
@@ -99,11 +98,9 @@ class _GroupRun:
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
-        apart = [f"{name} does not keep the images of a batch apart" for name in mixing(guider)]
-        apart += ["The conditioning draws noise by the seed"] if self.hub.conditioning.by_seed else []
-        for reason in apart:
+        for name in mixing(guider):
             self.hub.most_rows = 1
-            self.warn(f"{reason}: candidates are evaluated one at a time, as each would be alone.")
+            self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
             if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one
@@ -122,10 +119,6 @@ class _GroupRun:
     def prepare_selections(self, latent_image):
         """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
         objective, vae = self.group.objective, self.group.vae
-        if objective.needs_guidance and math.isclose(getattr(self.guider, "cfg", 1.0), 1.0):
-            raise ValueError(
-                "The cfg_agreement scorer compares predictions with and without the prompt, and at cfg 1 only one of them is computed: raise cfg, or choose another scorer."
-            )
         patchers = objective.patchers
         if objective.needs_images:
             self.previewer = Previewer(self.guider.model_patcher, vae)

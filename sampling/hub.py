@@ -158,10 +158,15 @@ class Hub:
         x = torch.cat([r.x for r in requests])
         sigma = torch.cat([r.sigma.flatten() for r in requests])
         options, first = self._shared_options(requests), requests[0]
-        rows = [t.candidate.row for t in part for _ in range(t.request.x.shape[0])]
+        candidates = [t.candidate for t in part for _ in range(t.request.x.shape[0])]
         apart = []
+
+        def watch(args):
+            apart.append(_apart(args))
+            return args["denoised"]
+
         if self.watch_guidance:
-            options = {**options, POST_CFG: [*options.get(POST_CFG, []), lambda args: apart.append(_apart(args)) or args["denoised"]]}
+            options = {**options, POST_CFG: [*options.get(POST_CFG, []), watch]}
         started = time.perf_counter()
         comfy.model_management.throw_exception_if_processing_interrupted()
         # A patch that draws random numbers gets those of the candidate, where there is just one.
@@ -169,7 +174,7 @@ class Hub:
         try:
             if random:
                 random.restore()
-            with self.conditioning(rows, part[0].candidate):
+            with self.conditioning(candidates):
                 out = self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs)
             if random:
                 random.save()
@@ -180,10 +185,11 @@ class Hub:
             self.most_rows = (len(part) + 1) // 2
             self._warn(f"Out of memory with {len(part)} candidates in one model call: going on with {self.most_rows}.")
         else:
-            self.model_rows += len(rows)
+            self.model_rows += len(candidates)
             self.model_seconds += time.perf_counter() - started
-            for t, value in zip(part, sum(apart).tolist() if apart else [], strict=bool(apart)):
-                t.guidance += value
+            for rows in apart:
+                for t, own in zip(part, rows.split([t.request.x.shape[0] for t in part]), strict=True):
+                    t.guidance += float(own.mean())
             return out
         comfy.model_management.soft_empty_cache()
         return None
@@ -219,7 +225,12 @@ class Hub:
 
 
 def _apart(args):
-    """[rows]: mean square of the difference that the prompt makes, in units of sigma."""
+    """[rows]: mean square of the difference that the prompt makes, in units of sigma. Raises ValueError where the host computes
+    only the prediction with the prompt."""
+    if args["uncond"] is None:
+        raise ValueError(
+            "The cfg_agreement scorer compares predictions with and without the prompt, and at cfg 1 only one of them is computed: raise cfg, or choose another scorer."
+        )
     difference = (args["cond_denoised"] - args["uncond_denoised"]).float().flatten(1)
     return (difference.square().mean(1) / args["sigma"].float().flatten() ** 2).cpu()
 

@@ -18,55 +18,69 @@ class RowConditioning:
     """
 
     def __init__(self, guider, first):
-        """first: any candidate, to see whether the conditioning depends on its seed."""
+        """first: any candidate, to see what of the conditioning depends on its seed."""
         self.guider = guider
         self.conds = guider.conds
         # The host hands out the first rows of a batch of control images, so calls must be of one row, each with its own.
         self.alone = any(rows > 1 for entries in self.conds.values() for c in entries for rows in _hints(c.get("control")))
-        # unCLIP and the like draw noise by the seed: then every call is of one candidate, encoded with its own.
-        # A packed latent (video with sound) is encoded before it is packed, which cannot be done again here.
-        packed = any(_packed(c) for entries in self.conds.values() for c in entries)
-        self.by_seed = not packed and _differ(*(self._encoded(replace(first, seed=seed)) for seed in (first.seed, first.seed ^ 1)))
-        self.alone |= self.by_seed
-        self._controls = {}
-        self.per_row = self.alone or any(
-            _rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()]
+        self._controls, self._own = {}, {}
+        self.by_seed = self._depends_on_seed(first)
+        self.per_row = (
+            self.alone
+            or bool(self.by_seed)
+            or any(_rows(v) > 1 for entries in self.conds.values() for c in entries for v in [c.get("mask"), *c["model_conds"].values()])
         )
 
     @contextmanager
-    def __call__(self, rows, candidate):
-        """Context in which guider.conds belongs to `rows`; the guider's own conditioning is back afterwards. candidate: that of
-        the first row."""
-        if self.by_seed:
-            self.conds = self._encoded(candidate)
+    def __call__(self, candidates):
+        """Context in which guider.conds belongs to these candidates, one per row; the guider's own is back afterwards."""
         if self.per_row:
-            self.guider.conds = {k: [self._pick_all(c, rows) for c in v] for k, v in self.conds.items()}
+            pick = lambda kind, conds: [self._pick_all(kind, i, cond, candidates) for i, cond in enumerate(conds)]
+            self.guider.conds = {kind: pick(kind, conds) for kind, conds in self.conds.items()}
         try:
             yield
         finally:
             self.guider.conds = self.conds
 
+    def _depends_on_seed(self, candidate):
+        """(kind, index, key) of the tensors that are other ones for another seed: unCLIP and the like draw noise by it."""
+        # A packed latent (video with sound) is encoded before it is packed, which cannot be done again here.
+        if any(_packed(c) for entries in self.conds.values() for c in entries):
+            return []
+        one, other = (self._encoded(replace(candidate, seed=seed)) for seed in (candidate.seed, candidate.seed ^ 1))
+        places = [(kind, i, key) for kind, conds in one.items() for i, c in enumerate(conds) for key in c["model_conds"]]
+        tensor = lambda conds, kind, i, key: conds[kind][i]["model_conds"][key].cond
+        return [at for at in places if torch.is_tensor(tensor(one, *at)) and not torch.equal(tensor(one, *at), tensor(other, *at))]
+
     def _encoded(self, candidate):
         """The conditioning as the host encodes it for a run of this candidate alone."""
-        own = {"latent_image": candidate.latent_image, "denoise_mask": candidate.denoise_mask, "seed": candidate.seed}
         encode = lambda kind, conds: encode_model_conds(
-            self.guider.inner_model.extra_conds,
-            list(conds),
-            candidate.noise,
-            candidate.noise.device,
-            kind,
-            latent_shapes=[candidate.noise.shape],
-            **own,
-        )
-        return {kind: encode(kind, conds) for kind, conds in self.conds.items()}
+            self.guider.inner_model.extra_conds, list(conds), candidate.noise, candidate.noise.device, kind, latent_image=candidate.latent_image,
+            denoise_mask=candidate.denoise_mask, seed=candidate.seed, latent_shapes=[candidate.noise.shape],
+        )  # fmt: skip
+        # The noise is drawn from the global generators, which belong to whoever samples.
+        with torch.random.fork_rng():
+            return {kind: encode(kind, conds) for kind, conds in self.conds.items()}
 
-    def _pick_all(self, cond, rows):
-        def pick(value):
+    def _of_seed(self, candidate):
+        """What depends on the seed, by (kind, index, key); encoded once per candidate."""
+        if candidate.seed not in self._own:
+            encoded = self._encoded(candidate)
+            self._own[candidate.seed] = {(kind, i, key): encoded[kind][i]["model_conds"][key] for kind, i, key in self.by_seed}
+        return self._own[candidate.seed]
+
+    def _pick_all(self, kind, index, cond, candidates):
+        rows = [c.row for c in candidates]
+
+        def pick(key, value):
+            at = (kind, index, key)
+            if at in self.by_seed:
+                return value._copy_with(torch.cat([self._of_seed(c)[at].cond for c in candidates]))
             if _rows(value) == 1:
                 return value
             return value._copy_with([_pick(t, rows) for t in value.cond] if isinstance(value, CONDList) else _pick(value.cond, rows))
 
-        out = {**cond, "model_conds": {k: pick(v) for k, v in cond["model_conds"].items()}}
+        out = {**cond, "model_conds": {key: pick(key, value) for key, value in cond["model_conds"].items()}}
         if cond.get("mask") is not None:
             out["mask"] = _pick(cond["mask"], rows)
         if self.alone and cond.get("control") is not None:
@@ -96,12 +110,6 @@ class RowConditioning:
 def _packed(cond):
     noted = cond["model_conds"].get("latent_shapes")
     return noted is not None and len(noted.cond) > 1
-
-
-def _differ(a, b):
-    """Whether two encodings of one conditioning have any tensor that is not the same."""
-    tensors = lambda conds: [c["model_conds"][k].cond for entries in conds.values() for c in entries for k in sorted(c["model_conds"])]
-    return any(torch.is_tensor(x) and not torch.equal(x, y) for x, y in zip(tensors(a), tensors(b), strict=True))
 
 
 def _rows(value):

@@ -68,7 +68,12 @@ class Backbone:
 
 class DualEncoder(Backbone):
     """A backbone with a text tower. Features: projected image embeddings [M, D]. Subclasses say tokens(texts) [N, L],
-    token_count(text), text_length, text_embedding(net, tokens) [N, D] and scale, what cosines are multiplied by in training."""
+    token_count(text), text_length and text_embedding(net, tokens) [N, D]."""
+
+    @property
+    def scale(self):
+        """What cosines are multiplied by in training."""
+        return float(self.resident.module.net.logit_scale.exp())
 
     def text_features(self, *texts):
         """[N, D] float32, of unit length; a text over the model's length is cut, with a warning.

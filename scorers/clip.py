@@ -28,10 +28,6 @@ class Clip(DualEncoder):
     def text_embedding(self, net, tokens):
         return embedding_of(net.get_text_features(input_ids=tokens))
 
-    @property
-    def scale(self):
-        return float(self.resident.module.net.logit_scale.exp())
-
 
 class Siglip(Clip):
     """SigLIP and SigLIP 2 of fixed resolution. They know lower-case text padded to its full length: anything else wrecks the

@@ -158,7 +158,7 @@ def _explained(what, folder):
         yield
     except INTERRUPTED:
         raise
-    except Exception as e:
+    except Exception as e:  # the hub's client raises errors of several libraries
         status = getattr(getattr(e, "response", None), "status_code", None)
         if getattr(e, "errno", None):
             reason = f"{e.strerror}; make room or give write access there and run it again, it goes on where it stopped"

@@ -55,7 +55,3 @@ class OpenClip(DualEncoder):
 
     def text_embedding(self, net, tokens):
         return net.encode_text(tokens)
-
-    @property
-    def scale(self):
-        return float(self.resident.module.net.logit_scale.exp())

@@ -14,8 +14,6 @@ from .small_groups import Enumeration
 # By `dev.py bench solver`: up to here enumeration needs no bound, and HiGHS closes a kernel in 50 ms or less.
 MOST_ENUMERATED = 4
 MOST_KERNEL_ITEMS = 10
-# Beyond this the semidefinite bound takes longer than the search with the concave one.
-MOST_SEMIDEFINITE_ITEMS = 320
 
 
 def prove(u, w, n, chosen, tolerance, deadline, node_limit):
@@ -41,8 +39,7 @@ def prove(u, w, n, chosen, tolerance, deadline, node_limit):
         if left <= MOST_ENUMERATED:
             search = Enumeration(gain, among, left, floor, tolerance)
         else:
-            small = len(rest) <= MOST_SEMIDEFINITE_ITEMS
-            tightened = split(gain, among, left, kernel.y, goal - base, deadline, *(() if small else (0,)))
+            tightened = split(gain, among, left, kernel.y, goal - base, deadline)
             search = Search(gain, among, left, tightened, floor, tolerance)
         proven = search.run(deadline, node_limit)
         best, bound, nodes = search.best, search.bound, search.nodes

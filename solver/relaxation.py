@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .local_search import value_of
+
 ITERATIONS = 60
 # Another round of fixing pays when the last one settled at least this share of the items.
 WORTH_REPEATING = 0.1
@@ -52,8 +54,7 @@ def reduce(u, w, n, goal, deadline):
 
 def subproblem(u, w, taken, rest):
     """(value of `taken`, u and w of the program that is left among `rest`)."""
-    base = float(u[taken].sum() + w[np.ix_(taken, taken)].sum() / 2)
-    return base, u[rest] + w[np.ix_(rest, taken)].sum(1), w[np.ix_(rest, rest)]
+    return value_of(u, w, taken), u[rest] + w[np.ix_(rest, taken)].sum(1), w[np.ix_(rest, rest)]
 
 
 def climb(linear, concave, curvature, free, left, y, iterations):

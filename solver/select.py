@@ -17,6 +17,7 @@ from .growth import Growth
 from .local_search import incumbent, value_of
 from .objective import marginals
 from .proof import prove
+from .relaxation import subproblem
 from .set_functions import LogDet, MaxMin
 
 ENGINES = ("auto", "highs", "heuristic")
@@ -80,10 +81,11 @@ def select(
     scale = max(1e-300, float(np.abs(u).max()), float(np.abs(w).max()))
     earlier = None if start is None else np.flatnonzero(np.isin(free, np.asarray(start)))
     limits = started + time_limit, np.inf if node_limit is None else node_limit
-    rest = u[free] + w[np.ix_(free, pinned)].sum(1), w[np.ix_(free, free)], n - len(pinned), earlier
+    base, *rest = subproblem(u, w, pinned, free)
+    rest += [n - len(pinned), earlier]
     if objective == "sum":
         found, bound, status, engine, nodes = _best_sum(*rest, engine, TOLERANCE * scale, *limits)
-        chosen, bound = np.concatenate([pinned, free[found]]), value_of(u, w, pinned) + bound
+        chosen, bound = np.concatenate([pinned, free[found]]), base + bound
         best, mean = value_of(u, w, chosen), mean_of_random(u, w, n)
     else:
         growth = Growth(SET_FUNCTIONS[objective](u, b, n, weight), pinned, free, n, TOLERANCE * scale)

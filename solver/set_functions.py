@@ -47,8 +47,8 @@ class LogDet:
     Taskar, arXiv 1207.6083).
 
     The similarities are positive definite for distances of negative type (Schoenberg, Trans. AMS 44, 1938); a ridge on the
-    diagonal, 1e-6 or as much more as other distances need, keeps twins finite. Close to equal pairs, log det is minus the sum
-    of squared similarities. A state is (value, rows of the Cholesky factor, what is left of each item's variance).
+    diagonal, 1e-6 or as much more as other distances need, keeps twins finite. Where similarities are small, log det is minus
+    the sum of their squares. A state is (value, rows of the Cholesky factor, what is left of each item's variance).
     """
 
     def __init__(self, u, b, n, weight):
