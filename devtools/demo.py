@@ -13,7 +13,7 @@ from .host import ROOT, Host, HostError
 from .server import Server, device_arguments
 
 OUTPUT = ROOT / "output"
-WORKFLOW = ROOT / "workflows" / "garden.api.json"
+WORKFLOW = ROOT / "workflows" / "api" / "garden.json"
 ZOOM = 4
 
 

@@ -14,15 +14,15 @@ from .server import Client, Server, device_arguments, user_folders
 
 
 def load(path):
-    """The graph in API form: of the file itself, or of NAME.api.json beside a workflow as the browser saves it."""
+    """The graph in API form: of the file itself, or of api/NAME.json beside a workflow as the browser saves it."""
     if not path.exists():
         raise HostError(f"There is no file {path}.")
     graph = json.loads(path.read_text(encoding="utf-8"))
     if "nodes" not in graph:
         return graph
-    beside = path.with_suffix(".api.json")
+    beside = path.parent / "api" / path.name
     if not beside.exists():
-        raise HostError(f"{path} is in the browser's form: export it for the API as {beside.name} beside it.")
+        raise HostError(f"{path} is in the browser's form: export it for the API, and run that file or put it at {beside}.")
     return json.loads(beside.read_text(encoding="utf-8"))
 
 

@@ -17,6 +17,10 @@ sys.modules["group_inference"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["group_inference"])
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write-api", action="store_true", help="write the shipped workflows' API forms anew, by the real frontend")
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """A test that reaches for the network fails instead of passing by luck."""

@@ -7,8 +7,6 @@ import comfy.sample
 import comfy.supported_models
 import nodes
 import torch
-from group_inference.nodes.group_ksampler import GroupKSampler
-from group_inference.scorers.latent import LatentDistance
 
 TOKENS, WIDTH = 6, 32
 
@@ -90,6 +88,10 @@ def group(
     **more,
 ):
     """LATENT and report of GroupKSampler with a scorer that needs no pictures."""
+    # Not above: in a server, where the models are used too, the pack has another name.
+    from group_inference.nodes.group_ksampler import GroupKSampler
+    from group_inference.scorers.latent import LatentDistance
+
     with torch.inference_mode():
         out = GroupKSampler.execute(
             model, seed, steps, cfg, sampler_name, scheduler, positive or text(1), negative or text(2), latent, denoise,

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def graph():
     """The garden workflow, cut down: 4 of 16 in 8 steps."""
-    graph = json.loads((ROOT / "workflows" / "garden.api.json").read_text())
+    graph = json.loads((ROOT / "workflows" / "api" / "garden.json").read_text())
     graph["7"]["inputs"] |= {"starting_candidates": 16, "steps": 8, "seed": 3}
     return graph
 

@@ -1,0 +1,34 @@
+"""A server that finds every file the shipped workflows ask for, with tiny models behind the names."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import shipped
+from shipped import ROOT
+
+sys.path.insert(0, str(ROOT))
+from devtools.host import Host  # noqa: E402
+from devtools.server import Server, device_arguments  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workflows")
+    wanted = set().union(*map(shipped.model_files, shipped.NAMES))
+    for directory, name in wanted:
+        (folder / directory).mkdir(exist_ok=True)
+        (folder / directory / name).touch()
+    for name, garden in (("clip-vit-base-patch32", "garden-clip"), ("dinov2-base", "garden-dinov2")):
+        shutil.copytree(ROOT / "garden" / "weights" / garden, folder / "group_scorers" / name)
+    shutil.copytree(ROOT / "tests" / "workflows" / "tiny_pack", folder / "custom_nodes" / "tiny_pack")
+    config = folder / "extra_model_paths.yaml"
+    directories = sorted({directory for directory, _ in wanted} | {"group_scorers", "custom_nodes"})
+    config.write_text("\n".join(["tiny:", f"  base_path: {folder.as_posix()}", *(f"  {name}: {name}" for name in directories)]))
+    host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours=False)
+    arguments = [*device_arguments(host.python), "--extra-model-paths-config", str(config)]
+    os.environ["PYTHONPATH"] = str(ROOT / "tests")
+    with Server(host, arguments, folder / "log.txt") as running:
+        yield running

@@ -1,0 +1,85 @@
+"""Every shipped workflow through the HTTP API, on tiny models: it runs, and its best is what the stock sampler makes of that seed."""
+
+import copy
+import io
+import json
+
+import numpy as np
+import pytest
+import shipped
+from PIL import Image
+
+SIDE, STEPS, CANDIDATES, SIZE = 64, 4, 4, 2
+SMALL = {
+    "width": SIDE, "height": SIDE, "length": 9, "frames_number": 9, "steps": STEPS, "step": 2, "megapixels": 0.01,
+    "starting_candidates": CANDIDATES, "output_group_size": SIZE, "start_percent": 0.0, "sigmas": "1.0, 0.8, 0.5, 0.25, 0.0",
+}  # fmt: skip
+
+
+def small(graph, server):
+    """The same graph with few, small pictures of few steps. Links stay."""
+    rng = np.random.default_rng(0)
+    graph = copy.deepcopy(graph)
+    for i, node in graph.items():
+        if node["class_type"] == "FluxKontextImageScale":  # to about a megapixel, always
+            node |= {"class_type": "ImageScale"}
+            node["inputs"] |= {"upscale_method": "area", "crop": "disabled", "width": SIDE, "height": SIDE}
+        if node["class_type"] == "TextEncodeQwenImageEditPlus":  # likewise its reference latents
+            del node["inputs"]["vae"], node["inputs"]["image1"]
+        if node["class_type"] == "LoadImage":
+            node["inputs"]["image"] = f"{i}.png"
+            pixels = Image.fromarray(rng.integers(0, 255, (SIDE, SIDE, 4), dtype=np.uint8))
+            pixels.save(server.folder / "input" / f"{i}.png")
+        for name, value in SMALL.items():
+            if name in node["inputs"] and not isinstance(node["inputs"][name], list):
+                node["inputs"][name] = value
+    return graph
+
+
+def of_class(graph, *kinds):
+    return {i: node for i, node in graph.items() if node["class_type"] in kinds}
+
+
+def alone(graph, seed, row):
+    """The graph with the host's sampler alone in the place of the group, for one seed."""
+    graph = copy.deepcopy(graph)
+    for i in of_class(graph, "GroupReport", "PreviewAny"):
+        del graph[i]
+    for node in of_class(graph, "RandomNoise").values():
+        node["inputs"]["noise_seed"] = seed
+    for node in of_class(graph, "GroupKSampler").values():
+        wanted = ("model", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative", "latent_image", "denoise")
+        node |= {"class_type": "KSampler", "inputs": {"seed": seed, **{name: node["inputs"][name] for name in wanted}}}
+    for i, node in of_class(graph, "GroupSampler").items():
+        for other in graph.values():
+            other["inputs"] |= {name: node["inputs"]["sampler"] for name, value in other["inputs"].items() if value == [i, 0]}
+    if of_class(graph, "ImageBatch"):  # the candidates are pictures of a batch
+        (encode,) = of_class(graph, "VAEEncode").values()
+        graph["one"] = {"class_type": "ImageFromBatch", "inputs": {"image": encode["inputs"]["pixels"], "batch_index": row, "length": 1}}
+        encode["inputs"]["pixels"] = ["one", 0]
+    return graph
+
+
+def run(server, graph):
+    """(report, first decoded picture or video [.., H, W, 3] in 0..255)"""
+    decode = min(of_class(graph, "VAEDecode"), key=int)
+    graph = {**graph, "seen": {"class_type": "PreviewImage", "inputs": {"images": [decode, 0]}}}
+    entry = server.wait(server.submit(graph))
+    assert server.error(entry) is None
+    pictures = [np.asarray(Image.open(io.BytesIO(server.image(i))).convert("RGB")) for i in entry["outputs"]["seen"]["images"]]
+    saved = [file for node in of_class(graph, "SaveImage", "SaveVideo") for file in entry["outputs"][node]["images"]]
+    texts = [json.loads(entry["outputs"][node]["text"][0]) for node in of_class(graph, "PreviewAny")]
+    return texts, saved, np.stack(pictures).astype(int)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
+def test_it_runs_and_the_best_equals_the_stock_sampler(server, name):
+    graph = small(shipped.api_form(name), server)
+    (report,), saved, group = run(server, graph)
+    seed, first = report["seeds"][0], report["settings"]["seed"]
+    assert len(report["seeds"]) == len(set(report["seeds"])) == len(saved) == SIZE and report["warnings"] == []
+    assert report["rounds"][0]["pairwise"] and report["rounds"][-1]["unary"]
+    _, _, stock = run(server, alone(graph, seed, seed - first))
+    assert np.abs(group[: len(stock)] - stock).max() <= 1
+    # Else the comparison would hold for any picture.
+    assert np.abs(group[: len(stock)] - np.roll(group, 1, axis=-2)[: len(stock)]).max() > 8
