@@ -18,6 +18,7 @@ one backbone share a single forward pass.
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 
 
 @dataclass
@@ -42,11 +43,22 @@ class Pool:
 
 
 def cosine_distance(features):
-    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. One matrix product.
+    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. One matrix product."""
+    flat = F.normalize(features.float().flatten(1), dim=1)
+    return symmetric((1 - flat @ flat.T).clamp(min=0))
 
-    Rows made of N unit vectors laid end to end give 1 - the mean of the N cosines: they are divided by sqrt(N) here.
-    """
-    flat = torch.nn.functional.normalize(features.float().flatten(1), dim=1)
-    distance = (1 - flat @ flat.T).clamp(min=0)
-    distance = (distance + distance.T) / 2
-    return distance.fill_diagonal_(0)
+
+def squared_distance(rows):
+    """|x_i - x_j|^2 of every pair of rows of [M, D], [M, M], zero diagonal. One matrix product."""
+    squares = rows.square().sum(1)
+    return symmetric((squares[:, None] + squares - 2 * (rows @ rows.T)).clamp(min=0))
+
+
+def symmetric(distance):
+    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i."""
+    return ((distance + distance.T) / 2).fill_diagonal_(0)
+
+
+def squashed(images, side):
+    """IMAGE tensors [M, H, W, 3] of any shape as [M, 3, side, side], averaged by area."""
+    return F.interpolate(images[..., :3].movedim(-1, 1).float(), size=(side, side), mode="area")
