@@ -9,6 +9,7 @@ from ..scorers.dinov2 import Dinov2, Dinov3, PatchDistance
 from ..scorers.embedding import EmbeddingDistance, HostVision, Reference
 from ..scorers.latent import LatentDistance
 from ..scorers.lpips import Lpips
+from ..scorers.motion import Motion
 from ..scorers.open_clip import OpenClip
 from ..scorers.structure import Edges, Ssim
 from ..scorers.text_image import ClipIqa, TextAxis, TextImage
@@ -150,7 +151,8 @@ class PairwiseScorer(io.ComfyNode):
                         io.String.Input("axes", default="lighting, day / night", tooltip="What shall vary, separated by commas: a thing (lighting, age, style), or its poles with slashes between."),
                     ]),
                     io.DynamicCombo.Option("clip_vision", [io.ClipVision.Input("clip_vision", tooltip="A CLIP vision model that you have for other nodes.")]),
-                ], tooltip="dinov2, dinov3: layout and content. clip, siglip, clip_vision: meaning. color: colours whatever the layout. latent: the latents themselves, needs no model and no decoding. structure: composition whatever the colours. lpips: how different they look. text_axis: what you name."),
+                    io.DynamicCombo.Option("motion", [model_input(Dinov2)]),
+                ], tooltip="dinov2, dinov3: layout and content. clip, siglip, clip_vision: meaning. color: colours whatever the layout. latent: the latents themselves, needs no model and no decoding. structure: composition whatever the colours. lpips: how different they look. text_axis: what you name. motion: how videos move."),
             ],
             outputs=[GroupPairwise.Output(display_name="pairwise")],
         )  # fmt: skip
@@ -176,4 +178,6 @@ class PairwiseScorer(io.ComfyNode):
                 made = LatentDistance()
             case "lpips":
                 made = Lpips()
+            case "motion":
+                made = Motion(shared(Dinov2, scorer))
         return io.NodeOutput(made)

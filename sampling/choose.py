@@ -10,6 +10,7 @@ import torch
 from ..scorers.combine import terms
 from ..scorers.pool import Pool
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
+from .preview import key_frames
 from .record import Round
 
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
@@ -55,7 +56,7 @@ class Objective:
 
     def try_out(self, x0):
         """Score two made-up candidates with every scorer. x0: a latent [1, ...]. Raises ValueError that names a broken one."""
-        noise = torch.rand(2, TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0))
+        noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
         pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2))
         for scorer, _ in terms(self.unary):
             _scores(scorer, pool, (2,))
@@ -132,16 +133,19 @@ def choose(pool, objective, n):
 
 
 def _scores(scorer, pool, shape):
-    """A scorer's answer as float64 of this shape. Raises ValueError that names a scorer which fails or answers otherwise."""
+    """A scorer's answer as float64 of this shape, of pictures the mean over a video's frames. Raises ValueError that names a scorer
+    which fails or answers otherwise."""
+    apart = scorer.needs_images and not getattr(scorer, "over_frames", False)
     try:
-        found = torch.as_tensor(scorer.score(pool))
+        found = [torch.as_tensor(scorer.score(part)) for part in (pool.frames if apart else [pool])]
     except Exception as e:  # scorers of other packs raise anything; it gets their name
         if isinstance(e, comfy.model_management.InterruptProcessingException) or _out_of_memory(e):
             raise
         raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
-    if tuple(found.shape) != shape:
-        raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(found.shape)} instead of {shape}.")
-    return found.double().cpu().numpy()
+    for answer in found:
+        if tuple(answer.shape) != shape:
+            raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(answer.shape)} instead of {shape}.")
+    return torch.stack(found).double().mean(0).cpu().numpy()
 
 
 def _out_of_memory(error):

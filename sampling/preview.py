@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 
 CHUNK = 8
-LONGEST_SIDE = 512
+KEY_FRAMES = 4
+# Four frames of half the side have as many pixels as one picture, so a pool of videos takes no more memory than one of pictures.
+LONGEST_SIDE, LONGEST_SIDE_OF_FRAMES = 512, 256
 
 
 class Previewer:
@@ -37,29 +39,34 @@ class Previewer:
     def __call__(self, x0):
         """x0 [B, C, ..., h, w] in the model's space -> float [B, H, W, 3] in 0..1 on the CPU, longest side at most 512.
 
-        Of a video the first, middle and last frame stand side by side.
+        Of a video [B, C, T, h, w] with T > 1 its F key frames, each decoded alone: [B, F, H, W, 3], longest side at most 256.
         """
-        parts = [self._side_by_side(x0[i : i + CHUNK]) for i in range(0, x0.shape[0], CHUNK)]
-        return torch.cat(parts)
+        shown, parts = key_frames(x0), []
+        longest = LONGEST_SIDE if len(shown) == 1 else LONGEST_SIDE_OF_FRAMES
+        for chunk in x0.split(CHUNK):
+            frames = [chunk[:, :, t : t + 1] for t in shown] if x0.ndim == 5 else [chunk]
+            parts.append(torch.stack([self._decode(frame, longest) for frame in frames], dim=1))
+        return torch.cat(parts).squeeze(1)
 
-    def _side_by_side(self, x0):
-        if x0.ndim < 5:
-            return self._decode(x0)
-        last = x0.shape[2] - 1
-        return torch.cat([self._decode(x0[:, :, t : t + 1]) for t in sorted({0, last // 2, last})], dim=2)
-
-    def _decode(self, x0):
+    def _decode(self, x0, longest):
         if self.vae is None:
             images = torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0])
         else:
             images = self.vae.decode(self.model.process_latent_out(x0.float())).float().cpu()
             if images.ndim == 5:
                 images = images[:, 0]
-        shrink = LONGEST_SIDE / max(images.shape[1:3])
+        shrink = longest / max(images.shape[1:3])
         if shrink < 1:
             size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
             images = F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
         return images[..., :3].clamp(0, 1)
+
+
+def key_frames(x0):
+    """Which latent frames of x0 [B, C, T, h, w] are looked at: up to 4, evenly spaced from the first to the last; [0] of a still."""
+    last = x0.shape[2] - 1 if x0.ndim == 5 else 0
+    count = min(KEY_FRAMES, last + 1)
+    return [round(i * last / max(1, count - 1)) for i in range(count)]
 
 
 def _image(picture):

@@ -3,7 +3,8 @@
 import math
 
 import torch
-import torch.nn.functional as F
+
+from .pool import squashed, symmetric
 
 BINS = 8
 WORKING_SIZE = 128
@@ -28,15 +29,13 @@ class ColorHistogram:
 
     def score(self, pool):
         roots = self.histograms(pool.images).sqrt()
-        distance = (1 - roots @ roots.T).clamp(min=0).sqrt()
-        return ((distance + distance.T) / 2).fill_diagonal_(0)
+        return symmetric((1 - roots @ roots.T).clamp(min=0).sqrt())
 
     def histograms(self, images):
         """[M, 512], rows sum to 1."""
         from kornia.color import rgb_to_hsv, rgb_to_lab
 
-        x = F.interpolate(images[..., :3].movedim(-1, 1).float(), size=(WORKING_SIZE, WORKING_SIZE), mode="area")
-        x = {"rgb": lambda v: v, "lab": rgb_to_lab, "hsv": rgb_to_hsv}[self.space](x)
+        x = {"rgb": lambda v: v, "lab": rgb_to_lab, "hsv": rgb_to_hsv}[self.space](squashed(images, WORKING_SIZE))
         low, high = (torch.tensor(v).view(3, 1, 1) for v in zip(*RANGES[self.space], strict=True))
         level = ((x - low) / (high - low) * BINS).long().clamp(0, BINS - 1)
         joint = ((level[:, 0] * BINS + level[:, 1]) * BINS + level[:, 2]).flatten(1)

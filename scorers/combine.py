@@ -21,6 +21,7 @@ class QualityFloor:
         self.name, self.needs_images = scorer.name, scorer.needs_images
         self.min_progress = getattr(scorer, "min_progress", 0.0)
         self.needs_guidance = getattr(scorer, "needs_guidance", False)
+        self.over_frames = getattr(scorer, "over_frames", False)
 
     @property
     def backbone(self):

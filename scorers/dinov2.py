@@ -24,8 +24,10 @@ class Dinov2(Backbone):
         return features[:, 0]
 
     def patches(self, features):
-        """[M, N, C] of unit length, in the order of the places."""
-        return F.normalize(features[:, self.special_tokens :], dim=-1)
+        """[M, N * C] of unit length: the N normalised patches laid end to end, over sqrt(N), so that a product of two rows is the
+        mean of the N cosines."""
+        unit = F.normalize(features[:, self.special_tokens :], dim=-1)
+        return unit.flatten(1) / unit.shape[1] ** 0.5
 
 
 class Dinov3(Dinov2):

@@ -41,10 +41,7 @@ class Reference:
     def _flat(self, pool):
         """[M, D], such that products are the wanted cosines."""
         features = pool.features(self.backbone)
-        if not self.by_place:
-            return F.normalize(self.backbone.embedding(features).float(), dim=1)
-        patches = self.backbone.patches(features)
-        return patches.flatten(1) / patches.shape[1] ** 0.5
+        return self.backbone.patches(features) if self.by_place else F.normalize(self.backbone.embedding(features).float(), dim=1)
 
 
 class HostVision:

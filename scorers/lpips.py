@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from . import loading, weights
+from .pool import squared_distance
 from .residency import Resident
 
 FOLDER = "lpips-alex"
@@ -34,10 +35,7 @@ class Lpips:
 
     def score(self, pool):
         x = F.interpolate(pool.images[..., :3].movedim(-1, 1).float(), size=(SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
-        rows = self.resident.over(x, lambda net, chunk: net(chunk))
-        squares = rows.square().sum(1)
-        distance = (squares[:, None] + squares - 2 * rows @ rows.T).clamp(min=0)
-        return ((distance + distance.T) / 2).fill_diagonal_(0)
+        return squared_distance(self.resident.over(x, lambda net, chunk: net(chunk)))
 
 
 class _Alex(torch.nn.Module):

@@ -10,43 +10,65 @@ and may have
 
     min_progress   share of the schedule, 0..1, before which its scores cannot be trusted and are left out
     patcher        the host's patcher of its weights, so that they are loaded with the sampling model where all fits
+    over_frames    True for one that wants a video's frames together: without it a scorer that needs images is called once for
+                   each of `pool.frames`, sees pictures only, and the mean of its answers counts
 
 A scorer that works on a backbone's features asks for them with `pool.features(backbone)`, so that several scorers of
 one backbone share a single forward pass.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 
 
 @dataclass
 class Pool:
-    """One round's candidates. images: float [M, H, W, 3] in 0..1 on the CPU, None if no scorer needs them; x0: predicted
-    final latents [M, C, ...] in the model's space, None for pictures that come from elsewhere; progress: share of the
-    schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step; guidance: [M], see cfg_agreement.py,
-    None unless a scorer with `needs_guidance` is in a sampler."""
+    """One round's candidates. images: float [M, H, W, 3] in 0..1 on the CPU, of videos [M, F, H, W, 3], F key frames in order, None
+    if no scorer needs them; x0: predicted final latents [M, C, ...] in the model's space, None for pictures that come from
+    elsewhere; progress: share of the schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step;
+    guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None
     progress: float = 1.0
     sigma: float = 0.0
     guidance: torch.Tensor | None = None
-    _features: dict = field(default_factory=dict, repr=False)
+    _features: dict = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def frames(self):
+        """Pools of pictures [M, H, W, 3]: one for each key frame of videos, of anything else the pool itself."""
+        if self.images is None or self.images.ndim == 4:
+            return [self]
+        return [replace(self, images=frame) for frame in self.images.unbind(1)]
 
     def features(self, backbone):
-        """backbone(images), computed once per pool."""
+        """backbone(images), computed once per pool; of videos ask their `frames`."""
         if backbone not in self._features:
             self._features[backbone] = backbone(self.images)
         return self._features[backbone]
 
 
 def cosine_distance(features):
-    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. One matrix product.
+    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. One matrix product."""
+    flat = F.normalize(features.float().flatten(1), dim=1)
+    return symmetric((1 - flat @ flat.T).clamp(min=0))
 
-    Rows made of N unit vectors laid end to end give 1 - the mean of the N cosines: they are divided by sqrt(N) here.
-    """
-    flat = torch.nn.functional.normalize(features.float().flatten(1), dim=1)
-    distance = (1 - flat @ flat.T).clamp(min=0)
-    distance = (distance + distance.T) / 2
-    return distance.fill_diagonal_(0)
+
+def squared_distance(rows):
+    """|x_i - x_j|^2 of every pair of rows of [M, D], [M, M], zero diagonal. One matrix product."""
+    squares = rows.square().sum(1)
+    return symmetric((squares[:, None] + squares - 2 * (rows @ rows.T)).clamp(min=0))
+
+
+def symmetric(distance):
+    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i."""
+    return ((distance + distance.T) / 2).fill_diagonal_(0)
+
+
+def squashed(images, side):
+    """IMAGE tensors [M, H, W, 3] of any shape as [M, 3, side, side], averaged by area."""
+    return F.interpolate(images[..., :3].movedim(-1, 1).float(), size=(side, side), mode="area")

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .pool import cosine_distance
+from .pool import cosine_distance, squashed, symmetric
 
 SIZE = 64
 CELLS = 32
@@ -14,7 +14,7 @@ def luminance(images, side):
     """[M, 1, side, side] in 0..1, squashed."""
     from kornia.color import rgb_to_grayscale
 
-    return rgb_to_grayscale(F.interpolate(images[..., :3].movedim(-1, 1).float(), size=(side, side), mode="area"))
+    return rgb_to_grayscale(squashed(images, side))
 
 
 class Edges:
@@ -49,5 +49,4 @@ class Ssim:
             top = (2 * both + 0.01**2) * (2 * covariance + 0.03**2)
             bottom = (its_mean**2 + mean**2 + 0.01**2) * (its_variance + variance + 0.03**2)
             rows.append(((1 - (top / bottom).mean((1, 2, 3))) / 2).clamp(min=0))
-        distance = torch.stack(rows)
-        return ((distance + distance.T) / 2).fill_diagonal_(0)
+        return symmetric(torch.stack(rows))

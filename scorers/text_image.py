@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from .pool import squared_distance
+
 QUALITY_PROMPTS = ("Good photo.", "Bad photo.")
 # What an axis without poles of its own is varied by: opposites that go with most nouns.
 QUALIFIERS = [
@@ -84,10 +86,7 @@ class TextAxis:
     def score(self, pool):
         if self._directions is None:
             self._directions = self._span()
-        along = F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T
-        squares = along.square().sum(1)
-        distance = ((squares[:, None] + squares) / 2 - along @ along.T).clamp(min=0)
-        return ((distance + distance.T) / 2).fill_diagonal_(0)
+        return squared_distance(F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T) / 2
 
     def _span(self):
         """[R, D] orthonormal."""

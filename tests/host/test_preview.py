@@ -6,7 +6,7 @@ import tiny
 import torch
 from comfy.nested_tensor import NestedTensor
 from comfy.taesd.taesd import TAESD
-from group_inference.sampling.preview import Previewer, tile
+from group_inference.sampling.preview import Previewer, key_frames, tile
 from group_inference.scorers.pool import Pool
 from tiny import group
 
@@ -74,22 +74,57 @@ def test_large_pictures_are_scored_small(flow_model, monkeypatch):
     assert previewer(torch.randn(1, 16, 600, 300)).shape == (1, 512, 256, 3)
 
 
-def test_video_shows_its_first_middle_and_last_frame(flow_model):
+def test_video_shows_key_frames_each_as_it_is_alone(flow_model):
     previewer = Previewer(flow_model)
-    x0 = torch.randn(2, 16, 9, 8, 6)
+    x0 = torch.randn(11, 16, 9, 8, 6)
     images = previewer(x0)
-    assert images.shape == (2, 8, 18, 3)
-    for i, frame in enumerate((0, 4, 8)):
-        assert torch.equal(images[:, :, 6 * i : 6 * i + 6], previewer(x0[:, :, frame]))
-    assert previewer(x0[:, :, :1]).shape == (2, 8, 6, 3)
+    assert images.shape == (11, 4, 8, 6, 3)
+    for i, frame in enumerate((0, 3, 5, 8)):
+        assert torch.equal(images[:, i], previewer(x0[:, :, frame]))
+    assert previewer(x0[:, :, :1]).shape == (11, 8, 6, 3) and previewer(x0[:, :, :2]).shape == (11, 2, 8, 6, 3)
+
+
+def test_a_video_vae_decodes_each_key_frame_alone(flow_model):
+    class VideoVAE:
+        """Stands in for a VAE of videos: a latent of one frame becomes a video [B, 1, H, W, 3]."""
+
+        def decode(self, samples):
+            assert samples.shape[2] == 1
+            return samples[:, :3].movedim(1, -1).sigmoid()
+
+    x0 = torch.randn(3, 16, 2, 8, 6)
+    expected = flow_model.model.process_latent_out(x0)[:, :3].permute(0, 2, 3, 4, 1).sigmoid()
+    assert torch.allclose(Previewer(flow_model, VideoVAE())(x0), expected)
+
+
+@pytest.mark.parametrize(("length", "frames"), [(1, [0]), (2, [0, 1]), (4, [0, 1, 2, 3]), (5, [0, 1, 3, 4]), (21, [0, 7, 13, 20])])
+def test_key_frames_are_evenly_spaced_from_first_to_last(length, frames):
+    assert key_frames(torch.zeros(1, 16, length, 2, 2)) == frames
+
+
+def test_a_pool_of_videos_takes_no_more_memory_than_one_of_pictures(flow_model):
+    previewer = Previewer(flow_model)
+    still, video = previewer(torch.randn(1, 16, 600, 300)), previewer(torch.randn(1, 16, 5, 600, 300))
+    assert video.shape == (1, 4, 256, 128, 3) and video.numel() == still.numel()
 
 
 def test_tiles_stand_in_reading_order():
     x0 = torch.arange(1.0, 6.0).view(5, 1, 1, 1).expand(5, 1, 2, 3)
     assert tile(x0)[0, 0, ::2, ::3].tolist() == [[1, 2, 3], [4, 5, 0]]
     assert tile(x0[:1]).shape == (1, 1, 2, 3)
-    assert tile(torch.zeros(4, 16, 7, 2, 3)).shape == (1, 16, 7, 4, 6)
     assert max(tile(torch.zeros(16, 16, 128, 96)).shape[-2:]) <= 256
+
+
+@pytest.mark.parametrize("side", [4, 96], ids=["as it is", "averaged down"])
+def test_tiles_of_videos_are_the_tiles_of_their_frames(flow_model, side):
+    x0 = torch.randn(5, 16, 3, side, side)
+    tiled = tile(x0)
+    assert tiled.shape[:3] == (1, 16, 3) and tiled.shape[-1] <= 3 * side
+    for t in range(3):
+        assert torch.equal(tiled[:, :, t], tile(x0[:, :, t]))
+    # The host shows the first frame of a video.
+    host = Previewer(flow_model).rgb
+    assert host.decode_latent_to_preview(tiled) == host.decode_latent_to_preview(tile(x0[:, :, 0]))
 
 
 def test_nested_latents_are_looked_at_by_their_first_tensor(flow_model, monkeypatch):

@@ -9,6 +9,7 @@ from group_inference.scorers.clip import Clip, Siglip
 from group_inference.scorers.dinov2 import Dinov2, Dinov3, PatchDistance
 from group_inference.scorers.embedding import EmbeddingDistance, HostVision, Reference
 from group_inference.scorers.lpips import Lpips
+from group_inference.scorers.motion import Motion
 from group_inference.scorers.open_clip import OpenClip
 from group_inference.scorers.pool import Pool
 from group_inference.scorers.structure import Edges, Ssim
@@ -113,6 +114,30 @@ def test_dinov3_leaves_its_registers_out(installed):
     patches = unit(tokens[:, 5:])
     expected = 1 - np.einsum("ipc,jpc->ijp", patches, patches).mean(-1)
     assert np.allclose(PatchDistance(backbone).score(Pool(images)).numpy(), expected, atol=1e-5)
+
+
+def test_motion_compares_the_changes_from_frame_to_frame(installed):
+    from transformers import Dinov2Model
+
+    net, backbone = Dinov2Model.from_pretrained(installed / "tiny-dinov2").double(), Dinov2.shared("tiny-dinov2")
+    videos = pictures(12).view(4, 3, 40, 28, 3)
+    features = []
+    for video in videos:
+        tokens = net(backbone.pixels(video, torch.float64)).last_hidden_state.detach().numpy()
+        features.append([unit(frame[1:]).ravel() / np.sqrt(16) for frame in tokens])
+    expected = np.zeros((4, 4))
+    for i, a in enumerate(features):
+        for j, b in enumerate(features):
+            for t in range(2):
+                expected[i, j] += np.sum(((a[t + 1] - a[t]) - (b[t + 1] - b[t])) ** 2) / 2 / 2
+    assert np.allclose(Motion(backbone).score(Pool(videos)).numpy(), expected, atol=1e-5) and expected[0, 1] > 1e-3
+
+
+def test_videos_that_stand_still_do_not_differ_in_motion(installed):
+    videos = pictures(3).unsqueeze(1).repeat(1, 4, 1, 1, 1)
+    videos[2, 1] = videos[2, 1].flip(0)
+    distances = Motion(Dinov2.shared("tiny-dinov2")).score(Pool(videos))
+    assert distances[0, 1] == 0 and distances[0, 2] > 1e-4 and distances[0, 2] == pytest.approx(float(distances[1, 2]), rel=1e-3)
 
 
 def test_aesthetic_is_five_linear_layers_on_the_unit_embedding(installed):

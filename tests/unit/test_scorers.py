@@ -14,6 +14,7 @@ from group_inference.scorers.dinov2 import Dinov2, Dinov3, PatchDistance
 from group_inference.scorers.embedding import EmbeddingDistance
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.lpips import Lpips
+from group_inference.scorers.motion import Motion
 from group_inference.scorers.pool import Pool
 from group_inference.scorers.structure import Edges, Ssim
 from group_inference.scorers.text_image import TextAxis, TextImage
@@ -35,6 +36,13 @@ def cosine_distance(rows):
     return 1 - rows @ rows.T
 
 
+class MotionOfPictures(Motion):
+    """Every picture as a video that turns it over."""
+
+    def score(self, pool):
+        return super().score(Pool(torch.stack([pool.images, pool.images.flip(1), pool.images.flip(2)], dim=1)))
+
+
 PAIRWISE = {
     "dinov2 patches": lambda: PatchDistance(Dinov2.shared("tiny-dinov2")),
     "dinov2 class": lambda: EmbeddingDistance(Dinov2.shared("tiny-dinov2")),
@@ -49,6 +57,7 @@ PAIRWISE = {
     "ssim": Ssim,
     "lpips": Lpips,
     "text axis": lambda: TextAxis(Clip.shared("tiny-clip"), "lighting, day / night"),
+    "motion": lambda: MotionOfPictures(Dinov2.shared("tiny-dinov2")),
 }
 
 
@@ -145,6 +154,28 @@ def test_features_are_computed_once_for_all_scorers_of_a_backbone(installed, mon
     TextImage(backbone, "rose").score(both)
     EmbeddingDistance(backbone).score(both)
     assert calls == [5]
+
+
+def test_a_pool_of_videos_has_a_pool_of_pictures_for_each_frame():
+    videos, x0, guidance = torch.rand(2, 3, 8, 6, 3), torch.rand(2, 4, 9, 2, 2), torch.ones(2)
+    pool = Pool(videos, x0, 0.5, 7.0, guidance)
+    assert pool.frames is pool.frames and [len(frame.frames) for frame in pool.frames] == [1, 1, 1]
+    for t, frame in enumerate(pool.frames):
+        assert torch.equal(frame.images, videos[:, t]) and frame.features(torch.sum) == videos[:, t].sum()
+        assert (frame.x0 is x0, frame.progress, frame.sigma, frame.guidance is guidance) == (True, 0.5, 7.0, True)
+    for still in (Pool(videos[:, 0]), Pool(None, x0)):
+        assert len(still.frames) == 1 and still.frames[0] is still
+
+
+def test_motion_shares_each_frames_forward_pass(installed, monkeypatch):
+    backbone, calls = Dinov2.shared("tiny-dinov2"), []
+    features = backbone.features
+    monkeypatch.setattr(backbone, "features", lambda net, pixels: calls.append(len(pixels)) or features(net, pixels))
+    pool = Pool(pictures(15).view(5, 3, 40, 28, 3))
+    for frame in pool.frames:
+        PatchDistance(backbone).score(frame)
+    Motion(backbone).score(pool)
+    assert calls == [5, 5, 5]
 
 
 def test_both_layouts_of_the_preprocessor_are_read(installed, models, old_layout):
