@@ -136,20 +136,12 @@ def _scores(scorer, pool, shape):
     try:
         found = torch.as_tensor(scorer.score(pool))
     except Exception as e:  # scorers of other packs raise anything; it gets their name
-        if isinstance(e, comfy.model_management.InterruptProcessingException) or _out_of_memory(e):
+        if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
             raise
         raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
     if tuple(found.shape) != shape:
         raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(found.shape)} instead of {shape}.")
     return found.double().cpu().numpy()
-
-
-def _out_of_memory(error):
-    try:
-        comfy.model_management.raise_non_oom(error)
-    except Exception:  # the host raises the error itself where it is another
-        return False
-    return True
 
 
 def _below_floor(unary, rows, n):
