@@ -1,7 +1,6 @@
 """python3 dev.py bench scorers: what scoring costs, and from which step on scores can be trusted, on the garden model."""
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .host import ROOT
+from .pack import load_host, load_pack
 
 POOLS = (16, 64, 128)
 PROGRESS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -19,19 +18,10 @@ PROMPTS = ("red tulips", "two blue daisies in a meadow", "a yellow rose on a tab
 STEPS = 20
 
 
-def load_pack():
-    """The host and this pack in this process, as the server would load them."""
-    sys.path.insert(0, os.environ["COMFYUI_PATH"])
-    arguments, sys.argv = sys.argv, ["main.py", *([] if torch.cuda.is_available() else ["--cpu"])]
-    import comfy.options
-
-    comfy.options.enable_args_parsing()
-    import comfy.cli_args  # noqa: F401
-
-    sys.argv = arguments
-    spec = importlib.util.spec_from_file_location("group_inference", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    sys.modules["group_inference"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["group_inference"])
+def load():
+    """The garden's model, CLIP and VAE, in the host; scorers find the garden's weights only."""
+    load_host(*([] if torch.cuda.is_available() else ["--cpu"]))
+    load_pack()
     from group_inference.garden.loader import WEIGHTS, load_garden
     from group_inference.scorers import weights
 
@@ -164,7 +154,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=48, help="candidates per prompt for the rank correlations")
     options = parser.parse_args()
     with torch.inference_mode():
-        garden = load_pack()
+        garden = load()
         when_to_trust(garden, options.seeds)
         costs()
         share_of_a_run(garden)

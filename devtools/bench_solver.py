@@ -72,7 +72,10 @@ def gurobi(unary, w, n, concave):
 
 
 def others(unary, pairwise, n, objective):
-    """What else there is, as 'worse by % in s': HiGHS without and with the multiplied rows, Gurobi in both forms."""
+    """What else there is, as 'worse by % in s': HiGHS without and with the multiplied rows, Gurobi in both forms.
+
+    HiGHS gets the first n items for a start, Gurobi none: neither has the local search that select begins with.
+    """
     w = WEIGHT * pairwise
     found = []
     for products in (False, True):

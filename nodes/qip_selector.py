@@ -95,7 +95,10 @@ class QIPSelector(io.ComfyNode):
 
 def given(name, values, scorer, shape):
     """A scorer of numbers from outside, or `scorer` where there are none. Raises ValueError for numbers that cannot be scores."""
-    flat = torch.tensor(list(_numbers(values)), dtype=torch.float64)
+    try:
+        flat = torch.tensor(list(_numbers(values)), dtype=torch.float64)
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{name} must hold numbers only, in lists, arrays or tensors if they are many: {e}.") from e
     if not len(flat):
         return scorer
     if scorer is not None:
@@ -110,6 +113,7 @@ def given(name, values, scorer, shape):
 
 def _numbers(values):
     for value in values:
+        value = value.tolist() if hasattr(value, "tolist") else value  # arrays and tensors
         if isinstance(value, list | tuple):
             yield from _numbers(value)
         elif value is not None:

@@ -139,21 +139,13 @@ def _scores(scorer, pool, shape):
     try:
         found = [torch.as_tensor(scorer.score(part)) for part in (pool.frames if apart else [pool])]
     except Exception as e:  # scorers of other packs raise anything; it gets their name
-        if isinstance(e, comfy.model_management.InterruptProcessingException) or _out_of_memory(e):
+        if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
             raise
         raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
     for answer in found:
         if tuple(answer.shape) != shape:
             raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(answer.shape)} instead of {shape}.")
     return torch.stack(found).double().mean(0).cpu().numpy()
-
-
-def _out_of_memory(error):
-    try:
-        comfy.model_management.raise_non_oom(error)
-    except Exception:  # the host raises the error itself where it is another
-        return False
-    return True
 
 
 def _below_floor(unary, rows, n):

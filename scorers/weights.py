@@ -48,8 +48,8 @@ KNOWN = {
     "aesthetic-v2": Known("aesthetic", (("ttj/sac-logos-ava1-l14-linearMSE", ("model.safetensors",)),)),
     "dinov2-base": Known("dinov2", (("facebook/dinov2-base", IMAGE_FILES),)),
     "dinov2-small": Known("dinov2", (("facebook/dinov2-small", IMAGE_FILES),)),
-    "dinov3-vitb16-pretrain-lvd1689m": Known("dinov3_vit", (("facebook/dinov3-vitb16-pretrain-lvd1689m", IMAGE_FILES),)),
     "dinov2-large": Known("dinov2", (("facebook/dinov2-large", IMAGE_FILES),)),
+    "dinov3-vitb16-pretrain-lvd1689m": Known("dinov3_vit", (("facebook/dinov3-vitb16-pretrain-lvd1689m", IMAGE_FILES),)),
 }
 
 

@@ -89,16 +89,8 @@ def select(
         best, mean = value_of(u, w, chosen), mean_of_random(u, w, n)
     else:
         growth = Growth(SET_FUNCTIONS[objective](u, b, n, weight), pinned, free, n, TOLERANCE * scale)
-        if n == len(pinned):
-            status, engine = "optimal", "trivial"
-        else:
-            growth.improve(limits[0], np.concatenate([pinned, free[incumbent(*rest)]]))
-            status = engine = "heuristic" if len(u) > MOST_ITEMS_TO_PROVE else engine
-            if engine == "auto":
-                status = "optimal" if growth.prove(*limits) else "gap"
-        chosen, best, bound, nodes = growth.chosen, growth.value, growth.bound, growth.nodes
-        draws = np.random.default_rng(0)
-        mean = np.mean([growth.value_of(draws.permutation(len(u))[:n]) for _ in range(RANDOM_GROUPS)])
+        chosen, bound, status, engine, nodes = _best_set(growth, rest, engine, *limits)
+        best, mean = growth.value, mean_of_draws(growth, len(u), n)
     if len(u) <= MOST_ITEMS_TO_PROVE:
         chosen = np.concatenate([pinned, free[first_copies(kinds(u, w)[free], np.isin(free, chosen))]])
     if bound < best - 1e-6 * scale:
@@ -125,10 +117,27 @@ def _best_sum(u, w, n, start, engine, tolerance, deadline, node_limit):
     return chosen, bound if proven else min(loose, bound), "optimal" if proven else "gap", engine, nodes
 
 
+def _best_set(growth, rest, engine, deadline, node_limit):
+    """(chosen, bound, status, engine, nodes) of a set function; rest: the sum's program without pins and bans, for a start."""
+    if growth.left == 0:
+        return growth.chosen, growth.bound, "optimal", "trivial", 0
+    growth.improve(deadline, np.concatenate([growth.pinned, growth.free[incumbent(*rest)]]))
+    if engine == "heuristic" or len(growth.function.u) > MOST_ITEMS_TO_PROVE:
+        return growth.chosen, growth.bound, "heuristic", "heuristic", 0
+    proven = growth.prove(deadline, node_limit)
+    return growth.chosen, growth.bound, "optimal" if proven else "gap", engine, growth.nodes
+
+
 def mean_of_random(u, w, n):
     """The expected objective of n items drawn at random."""
     items = len(u)
     return float(u.sum() * n / items + w.sum() / 2 * n * (n - 1) / max(1, items * (items - 1)))
+
+
+def mean_of_draws(growth, items, n):
+    """The same of a set function, estimated from a few draws."""
+    draws = np.random.default_rng(0)
+    return np.mean([growth.value_of(draws.permutation(items)[:n]) for _ in range(RANDOM_GROUPS)])
 
 
 def simple_bound(u, w, n):

@@ -1,6 +1,5 @@
 """Loads the pack the way ComfyUI does: as one package, under a name of its own."""
 
-import importlib.util
 import os
 import socket
 import sys
@@ -10,11 +9,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-spec = importlib.util.spec_from_file_location("group_inference", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["group_inference"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["group_inference"])
+from devtools.pack import load_pack  # noqa: E402
+
+load_pack()
 
 
 def pytest_addoption(parser):

@@ -1,18 +1,10 @@
 """Tests in the host's own process, on the CPU."""
 
-import os
-import sys
-
 import pytest
 
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-before, sys.argv = sys.argv, ["main.py", "--cpu"]
-import comfy.options  # noqa: E402
+from devtools.pack import load_host
 
-comfy.options.enable_args_parsing()
-import comfy.cli_args  # noqa: E402, F401
-
-sys.argv = before
+load_host("--cpu")
 
 import tiny  # noqa: E402
 

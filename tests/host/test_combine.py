@@ -5,9 +5,12 @@ import importlib.util
 import json
 from pathlib import Path
 
+import comfy.model_management
+import numpy as np
 import pytest
 import tiny
 import torch
+from backbones import Talker
 from group_inference.nodes.combine import CombineUnaryScorers, QualityFloorNode
 from group_inference.nodes.qip_selector import QIPSelector
 from group_inference.sampling.choose import Objective, choose
@@ -46,6 +49,16 @@ def test_paper_adds_raw_scores_and_all_others_standardise_each_first():
     pairs = Combined([(Fixed(*distances.tolist()), 1.0), (Fixed(*(9 * distances).tolist(), name="nine"), 1.0)])
     assert choose(pool(3), Objective(None, pairs), 2).pairwise == pytest.approx(10 * distances.numpy())
     assert choose(pool(3), Objective(None, pairs, kind="balanced"), 2).pairwise == pytest.approx(2 * standard_distances(distances))
+
+
+def test_parts_of_one_name_are_numbered():
+    two, other = [Fixed(0.1, 0.2, name="clip"), Fixed(0.4, 0.3, name="clip")], Fixed(1.0, 2.0, name="other")
+    round_ = choose(pool(2), Objective(Combined([(two[0], 1.0), (other, 1.0), (two[1], 1.0)])), 1).as_round(0, 0.0, [7, 8], {})
+    assert {name: pytest.approx(scores) for name, scores in round_.parts.items()} == {
+        "clip 1": [0.1, 0.2],
+        "other": [1, 2],
+        "clip 2": [0.4, 0.3],
+    }
 
 
 def test_combinations_of_combinations_are_flat():
@@ -122,6 +135,15 @@ def test_one_broken_scorer_stops_the_run_before_sampling_and_names_itself(flow_m
             run(flow_model, Combined([(Fixed(0.0, 1.0, 2.0, 3.0), 1.0), (scorer, 1.0)]))
 
 
+def test_a_scorer_out_of_memory_is_left_to_the_host():
+    class Large(Fixed):
+        def score(self, pool):
+            raise comfy.model_management.OOM_EXCEPTION("out of memory")
+
+    with pytest.raises(comfy.model_management.OOM_EXCEPTION):
+        choose(pool(2), Objective(Large(0.0)), 1)
+
+
 def select(count, **inputs):
     images = torch.rand(count, 4, 4, 3)
     out = QIPSelector.execute([images], [2], [1.0], **inputs)
@@ -133,10 +155,16 @@ def test_numbers_from_other_nodes_are_scores_and_distances():
     distances = [[0, 1, 5, 1], [1, 0, 1, 1], [5, 1, 0, 1], [1, 1, 1, 0]]
     assert sorted(select(4, distances=[n for row in distances for n in row])) == sorted(select(4, distances=[distances])) == [0, 2]
     assert sorted(select(4, scores=[[0, 9, 0, 8]], distances=[distances])) == [1, 3]
+    for array in (np.array, torch.tensor):
+        assert sorted(select(4, scores=[array([0, 9, 0, 8])])) == sorted(select(4, scores=[array(v) for v in (0, 9, 0, 8)])) == [1, 3]
+        assert sorted(select(4, distances=[array(distances)])) == sorted(select(4, distances=[array(row) for row in distances])) == [0, 2]
 
 
 @pytest.mark.parametrize(("inputs", "sentence"), [
     ({"scores": [1.0, 2.0]}, "scores holds 2 numbers, but 4 images need 4"),
+    ({"scores": ["good", 1.0, 2.0, 3.0]}, "scores must hold numbers only, .*'good'"),
+    ({"scores": [{}, 1.0, 2.0, 3.0]}, "scores must hold numbers only, .*'dict'"),
+    ({"distances": [np.ones((4, 3))]}, "distances holds 12 numbers, but 4 images need 4 x 4"),
     ({"distances": [1.0] * 5}, "distances holds 5 numbers, but 4 images need 4 x 4"),
     ({"distances": list(range(16))}, "symmetric and not negative"),
     ({"distances": [-1.0] * 16}, "symmetric and not negative"),
@@ -177,22 +205,6 @@ def test_cfg_agreement_needs_guidance_and_a_sampler(flow_model):
         run(flow_model, QualityFloor(CfgAgreement(), 0.0))
     with pytest.raises(ValueError, match="cfg_agreement failed: it compares .* inside a group sampler"):
         select(4, unary=(CfgAgreement(),))
-
-
-class Talker:
-    """Stands in for a host CLIP that can write."""
-
-    def __init__(self, answer):
-        self.answer, self.cond_stage_model = answer, type("Writes", (), {"generate": None})
-
-    def tokenize(self, text, image, **options):
-        return float(image.mean())
-
-    def generate(self, tokens, do_sample, max_length):
-        return tokens
-
-    def decode(self, tokens):
-        return self.answer(tokens)
 
 
 def test_a_vision_language_model_scores_by_the_first_number_of_its_answer():

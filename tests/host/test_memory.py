@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import comfy.model_management as host
 import pytest
+import tiny
 import torch
 from group_inference.sampling.choose import Objective
 from group_inference.sampling.resident_models import load_together
@@ -34,6 +35,14 @@ def test_what_does_not_fit_is_not_loaded_and_takes_turns(calls):
     made, sampler = calls
     assert not load_together([patcher(400), patcher(501)]) and made == []
     assert load_together([sampler, patcher(900), patcher(10**9, "cpu")])
+
+
+def test_a_run_says_once_that_models_take_turns(flow_model, monkeypatch):
+    free = host.get_free_memory
+    monkeypatch.setattr(host, "get_free_memory", lambda device=None, *more: 1000 if device == torch.device("cuda") else free(device, *more))
+    scorer = SimpleNamespace(name="large", needs_images=False, patcher=patcher(1001), score=lambda pool: pool.x0.mean((1, 2, 3)))
+    warnings = tiny.group(flow_model, 1, tiny.empty_latent(flow_model), candidates=8, size=2, unary=scorer)[1]["warnings"]
+    assert len([w for w in warnings if "do not fit into memory together and take turns" in w]) == 1
 
 
 def test_every_backbone_counts_once_whatever_wraps_it():

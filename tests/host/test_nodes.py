@@ -109,11 +109,6 @@ def test_scorer_nodes_say_what_is_missing(tmp_path, monkeypatch):
             node.execute(chosen)
 
 
-def test_pairwise_scorers_are_made():
-    assert PairwiseScorer.execute({"scorer": "color", "space": "hsv"})[0].space == "hsv"
-    assert PairwiseScorer.execute({"scorer": "latent"})[0].name == "latent"
-
-
 def test_weights_go_through_the_hosts_memory_manager():
     resident = Resident(torch.nn.Linear(3, 2))
     out = resident.over(torch.ones(40, 3), lambda net, x: net(x))

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from devtools.host import Host  # noqa: E402
-from devtools.server import Server, device_arguments  # noqa: E402
+from devtools.host import Host
+from devtools.server import Server, device_arguments
 
 
 @pytest.fixture(scope="session")

@@ -147,6 +147,17 @@ def test_combined_scorers_a_floor_and_a_reference(server, graph):
     assert found["rounds"][0]["below_floor"] and found["settings"]["pairwise"] == "1 x color lab + 1 x structure edges"
 
 
+def test_a_node_that_mixes_a_batch_is_known_as_the_server_loads_it(server, graph):
+    """The server's modules of such nodes have paths for names."""
+    graph["7"]["inputs"] |= {"starting_candidates": 5, "model": ["mixing", 0]}
+    graph["mixing"] = {"class_type": "Mahiro", "inputs": {"model": ["1", 0]}}
+    entry = run(server, graph)
+    (warning,) = report(entry)["warnings"]
+    assert warning.startswith("Mahiro does not keep the images of a batch apart: candidates are evaluated one at a time")
+    alone = images(server, run(server, with_stock_sampler(graph, report(entry)["seeds"][0])), "9")[0]
+    assert np.abs(images(server, entry, "9")[0].astype(int) - alone).max() <= 1
+
+
 def test_interrupt_while_sampling_and_the_next_prompt(server, graph):
     slow = copy.deepcopy(graph)
     slow["7"]["inputs"] |= {"steps": 2000, "seed": 99}

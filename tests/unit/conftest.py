@@ -1,108 +1,18 @@
-"""Tiny scorer models in the Hugging Face layout, built here: nothing is downloaded."""
+"""Tiny scorer models in a folder as models/group_scorers."""
 
 import json
-import string
 
+import backbones
 import pytest
-import torch
 from group_inference.scorers import weights
-
-
-def clip_folder(folder, projection=16):
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizerFast
-
-    symbols = list(string.ascii_lowercase + string.digits + " .,")
-    vocab = {s: i for i, s in enumerate([*symbols, *(s + "</w>" for s in symbols), "<|startoftext|>", "<|endoftext|>"])}
-    folder.mkdir()
-    (folder / "vocab.json").write_text(json.dumps(vocab))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizerFast.from_pretrained(folder, model_max_length=20)
-    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "projection_dim": projection}
-    ends = {"bos_token_id": vocab["<|startoftext|>"], "eos_token_id": vocab["<|endoftext|>"], "pad_token_id": vocab["<|endoftext|>"]}
-    text = {**tower, **ends, "vocab_size": len(vocab), "max_position_embeddings": 20}
-    CLIPModel(
-        CLIPConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8}, projection_dim=projection)
-    ).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for name in ("vocab.json", "merges.txt"):
-        (folder / name).unlink()
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
-
-
-def siglip_folder(folder):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
-
-    words = {word: i for i, word in enumerate(["<pad>", "<unk>", "a", "red", "rose", "blue", "sea", "another", "text", "two", "tulips"])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", model_max_length=8).save_pretrained(folder)
-    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    text = {**tower, "vocab_size": len(words), "max_position_embeddings": 8, "projection_size": 32}
-    SiglipModel(SiglipConfig(text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8})).save_pretrained(folder)
-    SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
-
-
-def dinov3_folder(folder):
-    from transformers import BitImageProcessor, DINOv3ViTConfig, DINOv3ViTModel
-
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    DINOv3ViTModel(DINOv3ViTConfig(**sizes, image_size=64, patch_size=16, num_register_tokens=4)).save_pretrained(folder)
-    BitImageProcessor(size={"height": 64, "width": 64}, do_center_crop=False).save_pretrained(folder)
-
-
-OPEN_CLIP = {
-    "embed_dim": 12,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 8, "patch_size": 8},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 2},
-}
-
-
-def open_clip_folder(folder):
-    from open_clip.model import CLIP
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    save_file(CLIP(**OPEN_CLIP).state_dict(), folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": OPEN_CLIP}))
-
-
-def head_folders(root):
-    """What aesthetic and lpips read: a chain of linear layers, AlexNet with LPIPS's own layers."""
-    from safetensors.torch import save_file
-    from torchvision.models import alexnet
-
-    for folder in ("aesthetic-v2", "lpips-alex"):
-        (root / folder).mkdir()
-    layers = {}
-    for i, (a, b) in enumerate(zip((768, 1024, 128, 64, 16), (1024, 128, 64, 16, 1), strict=True)):
-        layers |= {f"layers.{2 * i}.weight": torch.randn(b, a) / a**0.5, f"layers.{2 * i}.bias": torch.randn(b)}
-    save_file(layers, root / "aesthetic-v2" / "model.safetensors")
-    lins = {f"lin{i}.model.1.weight": torch.rand(1, width, 1, 1) for i, width in enumerate((64, 192, 384, 256, 256))}
-    save_file({**alexnet(weights=None).state_dict(), **lins}, root / "lpips-alex" / "model.safetensors")
-
-
-def dinov2_folder(folder):
-    from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
-
-    Dinov2Model(Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, image_size=56, patch_size=14)).save_pretrained(
-        folder
-    )
-    BitImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56}).save_pretrained(folder)
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """A folder as models/group_scorers, with a tiny model of every kind."""
+    """With a CLIP of another width beside the one that the aesthetic predictor needs."""
     root = tmp_path_factory.mktemp("group_scorers")
-    torch.manual_seed(0)
-    clip_folder(root / "tiny-clip")
-    clip_folder(root / "wide-clip", projection=768)
-    siglip_folder(root / "tiny-siglip")
-    dinov2_folder(root / "tiny-dinov2")
-    dinov3_folder(root / "tiny-dinov3")
-    open_clip_folder(root / "tiny-hps")
-    head_folders(root)
+    backbones.folders(root)
+    backbones.clip_folder(root / "tiny-clip")
     return root
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 from group_inference.scorers import weights
@@ -22,7 +23,7 @@ def folder(models, tmp_path, monkeypatch):
 
 
 def refused(load, *parts):
-    with pytest.raises((ValueError, FileNotFoundError)) as error:
+    with pytest.raises((ValueError, FileNotFoundError, ImportError)) as error:
         load()
     text = str(error.value)
     assert all(part in text for part in parts) and "\n" not in text and text.count(". ") <= 1, text
@@ -98,6 +99,12 @@ def test_a_tokenizer_of_another_model_makes_all_texts_look_the_same(folder):
     config["text_config"]["eos_token_id"] = 10**6  # never met, so the first token is taken for every text
     (target / "config.json").write_text(json.dumps(config))
     refused(lambda: TextImage(Clip.shared("tiny-clip"), "a rose").backbone.text_features("a rose"), "tiny-clip", "all texts look the same")
+
+
+def test_without_open_clip_the_package_is_named(folder, monkeypatch):
+    folder("tiny-hps")
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    refused(lambda: OpenClip.shared("tiny-hps"), "hpsv2 scorer needs the package open_clip_torch", "pip install open_clip_torch")
 
 
 def test_what_cannot_be_downloaded_says_what_to_put_there(folder):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from group_inference.scorers import download, source, weights
-from unit.hub_server import Hub
+from unit.hub_server import Hub, point_to
 
 CHUNK = 1000
 FILES = {"config.json": b'{"model_type": "clip"}', "model.safetensors": bytes(range(256)) * 40}
@@ -22,7 +22,6 @@ def hub(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the client's retries
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", CHUNK)
     with Hub() as hub:
         point_to(monkeypatch, hub.url)
@@ -36,13 +35,6 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "search_paths", lambda: [tmp_path / "group_scorers"])
     monkeypatch.setattr(weights, "KNOWN", {"towers": KNOWN})
     return tmp_path / "group_scorers"
-
-
-def point_to(monkeypatch, url):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 def fails(error, *words):

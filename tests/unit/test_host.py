@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from devtools import host
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from devtools import host  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

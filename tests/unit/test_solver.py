@@ -159,11 +159,13 @@ def test_similarities_stay_positive_definite_whatever_the_distances():
 def test_engines_agree_wherever_two_finish(items, n, family):
     unary, pairwise = instance(items, family, items + n)
     scale = max(np.abs(unary).max(), np.abs(pairwise).max())
-    auto, highs = (select(unary, pairwise, n, 1.5, time_limit=2.0, engine=engine) for engine in ("auto", "highs"))
+    provable = items <= 40 or family != "not concave"
+    limits = {"auto": 60 if provable else 2.0, "highs": 2.0}
+    auto, highs = (select(unary, pairwise, n, 1.5, time_limit=limit, engine=engine) for engine, limit in limits.items())
     assert auto.bound >= highs.objective - 1e-9 * scale and highs.bound >= auto.objective - 1e-9 * scale
     if auto.status == highs.status == "optimal":
         assert auto.objective == pytest.approx(highs.objective, abs=1e-8 * scale)
-    if items <= 40 or family != "not concave":
+    if provable:
         assert auto.status == "optimal" and auto.gap <= 1e-7 * scale
 
 
