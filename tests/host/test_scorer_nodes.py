@@ -17,6 +17,7 @@ from group_inference.scorers.dinov2 import Dinov2, Dinov3, PatchDistance
 from group_inference.scorers.embedding import EmbeddingDistance, HostVision, Reference
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.lpips import Lpips
+from group_inference.scorers.motion import Motion
 from group_inference.scorers.open_clip import OpenClip
 from group_inference.scorers.pool import Pool
 from group_inference.scorers.structure import Edges, Ssim
@@ -65,6 +66,7 @@ PAIRWISE = {
     "lpips": lambda given: Lpips(),
     "text_axis": lambda given: TextAxis(clip(), AXES),
     "clip_vision": lambda given: EmbeddingDistance(HostVision(given["clip_vision"])),
+    "motion": lambda given: Motion(dinov2()),
 }
 NODES = {UnaryScorer: (UNARY, (3,)), PairwiseScorer: (PAIRWISE, (3, 3))}
 
@@ -96,10 +98,11 @@ def pictures(count, seed):
     return torch.nn.functional.interpolate(coarse, size=(40, 28), mode="bilinear").movedim(1, -1)
 
 
-def pool():
-    """The same three candidates each time."""
+def scores_of(scorer):
+    """Of the same three candidates each time: pictures, or videos for a scorer over frames."""
     latents = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(2))
-    return Pool(pictures(3, 1), latents, guidance=torch.tensor([0.5, 0.1, 0.9]))
+    images = pictures(9, 1).unflatten(0, (3, 3)) if getattr(scorer, "over_frames", False) else pictures(3, 1)
+    return scorer.score(Pool(images, latents, guidance=torch.tensor([0.5, 0.1, 0.9])))
 
 
 def choices(inputs, given, prefix=""):
@@ -140,13 +143,13 @@ def test_a_choice_makes_the_scorer_of_that_name(node, words, given):
     found, expected = made(node, choices(node.GET_SCHEMA().inputs, given)[words]), cases[words](given)
     settings = lambda scorer: {name: value for name, value in vars(scorer).items() if isinstance(value, str | bool)}
     assert type(found) is type(expected) and found.name == expected.name and settings(found) == settings(expected)
-    scores = found.score(pool())
+    scores = scores_of(found)
     assert tuple(scores.shape) == shape and torch.isfinite(scores).all()
-    assert torch.allclose(scores, expected.score(pool()), atol=1e-6)
+    assert torch.allclose(scores, scores_of(expected), atol=1e-6)
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_no_two_choices_score_alike(node, given):
-    scores = {words: made(node, chosen).score(pool()) for words, chosen in choices(node.GET_SCHEMA().inputs, given).items()}
+    scores = {words: scores_of(made(node, chosen)) for words, chosen in choices(node.GET_SCHEMA().inputs, given).items()}
     alike = [(a, b) for a in scores for b in scores if a < b and torch.allclose(scores[a], scores[b], atol=1e-5)]
     assert not alike

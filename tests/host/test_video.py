@@ -9,11 +9,10 @@ import tiny
 import torch
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.qip_selector import QIPSelector
-from group_inference.nodes.scorers import PairwiseScorer
 from group_inference.sampling.choose import Objective, choose
 from group_inference.sampling.preview import Previewer
 from group_inference.scorers.combine import Combined, QualityFloor
-from group_inference.scorers.dinov2 import Dinov2, PatchDistance
+from group_inference.scorers.dinov2 import PatchDistance
 from group_inference.scorers.motion import Motion
 from group_inference.scorers.pool import Pool, squared_distance
 
@@ -153,10 +152,3 @@ def test_motion_of_one_frame_is_refused_before_sampling(wan, flow_model, monkeyp
 def test_motion_of_any_images_is_refused():
     with pytest.raises(ValueError, match="there is only one frame of each: choose another pairwise scorer"):
         QIPSelector.execute([torch.rand(3, 8, 8, 3)], [2], [1.0], pairwise=(Motion(Corners()),))
-
-
-def test_the_node_makes_it_of_the_chosen_folder(monkeypatch):
-    backbones = {"some folder": Corners()}
-    monkeypatch.setattr(Dinov2, "shared", lambda name, reference: backbones[name])
-    made = PairwiseScorer.execute({"scorer": "motion", "model": "some folder"})[0]
-    assert type(made) is Motion and made.backbone is backbones["some folder"] and made.name == "motion corners"

@@ -9,9 +9,8 @@ import pytest
 import shipped
 from shipped import ROOT
 
-sys.path.insert(0, str(ROOT))
-from devtools.host import Host  # noqa: E402
-from devtools.server import Server, device_arguments  # noqa: E402
+from devtools.host import Host
+from devtools.server import Server, device_arguments
 
 
 @pytest.fixture(scope="session")

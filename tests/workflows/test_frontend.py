@@ -34,7 +34,9 @@ def seen(server, chromium):
             if node["class_type"] == "LoadImage":
                 Image.new("RGB", (64, 64)).save(server.folder / "input" / node["inputs"]["image"])
     files = [str(shipped.FOLDER / f"{name}.json") for name in shipped.NAMES]
-    done = subprocess.run(["node", HERE / "frontend.mjs", chromium, server.address, *files], capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        ["node", HERE / "frontend.mjs", chromium, server.address, *files], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     return {Path(file).stem: found for file, found in json.loads(done.stdout).items()}
 
