@@ -9,6 +9,7 @@ python3 dev.py run workflows/garden.json --set 7.seed=5
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
 python3 dev.py bench scorers [...]       what scoring costs, and from which step on scores can be trusted
+python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
 
 The host is COMFYUI_PATH (run with COMFYUI_PYTHON, or this Python), else the ComfyUI whose custom_nodes this folder is in,
@@ -67,6 +68,7 @@ def main():
         "run": lambda host: run(host, "-m", "devtools.run", *arguments),
         "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),
         "bench": lambda host: bench(host, arguments),
+        "thumbnails": lambda host: run(host, "-m", "devtools.thumbnails", *arguments),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
     }
     if name not in commands:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import shipped
+from group_inference.sampling.schedule import Schedule
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
@@ -50,13 +51,37 @@ def test_it_opens_without_a_complaint_and_is_what_its_api_form_says(seen, name, 
     assert seen[name]["canvas"]["api"] == seen[name]["vue"]["api"] == shipped.api_form(name)
 
 
+def note_of(name):
+    return "".join(node["widgets_values"][0] for node in shipped.browser_form(name)["nodes"] if node["type"] == "MarkdownNote")
+
+
+@pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
+def test_its_note_counts_the_steps_rightly(name):
+    nodes = shipped.api_form(name).values()
+    inputs = {key: value for node in nodes for key, value in node["inputs"].items() if not isinstance(value, list)}
+    kept, steps = inputs["output_group_size"], inputs["sigmas"].count(",") if "sigmas" in inputs else inputs["steps"]
+    schedule = Schedule(inputs["starting_candidates"], kept, inputs["pruning_ratio"], inputs["start_percent"])
+    living, total, of_group = schedule.start, 0, inputs.get("step", steps)  # a split schedule chooses on its first part
+    for step in range(steps):
+        total += living
+        living = schedule.survivors(living, step, of_group)
+    words = "videos" if "codec" in inputs else "pictures"
+    assert f"It takes {total} steps in all; {kept} plain {words} take {kept * steps}." in note_of(name)
+
+
+@pytest.mark.parametrize("name", shipped.NAMES)
+def test_it_has_a_picture(name):
+    with Image.open(shipped.FOLDER / f"{name}.jpg") as picture:
+        assert picture.format == "JPEG" and picture.height == 384
+
+
 @pytest.mark.parametrize("name", shipped.NAMES)
 def test_it_says_where_every_model_file_goes(name):
     """The loaders' files are in the host's list of what to fetch, with a link, and in the note."""
     graph = shipped.browser_form(name)
     values = [value for node in graph["nodes"] for value in node.get("widgets_values") or [] if str(value).endswith(".safetensors")]
     models = [model for node in graph["nodes"] for model in node["properties"].get("models", [])]
-    note = "".join(node["widgets_values"][0] for node in graph["nodes"] if node["type"] == "MarkdownNote")
+    note = note_of(name)
     assert {model["name"] for model in models} == set(values)
     for model in models:
         assert model["url"].startswith("https://huggingface.co/") and "/resolve/" in model["url"]
