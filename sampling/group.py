@@ -97,7 +97,7 @@ class _GroupRun:
             self.prepare_selections(latent_image)
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, group.objective.needs_guidance)
         for name in mixing(guider):
             self.hub.most_rows = 1
             self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")
@@ -229,6 +229,6 @@ def _latent_shapes(guider, latent_image):
 
 
 def _fingerprint(samples):
-    first = samples.unbind()[0] if samples.is_nested else samples
-    flat = first.reshape(first.shape[0], -1).float().cpu()
+    """Few numbers [K, ...] by which latents are known again, nested ones (as the host packs them) too."""
+    flat = torch.cat([part.reshape(part.shape[0], -1).float().cpu() for part in (samples.unbind() if samples.is_nested else [samples])], 1)
     return flat[:, :: max(1, flat.shape[1] // 16)]

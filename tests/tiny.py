@@ -51,10 +51,10 @@ def channels(model):
     return model.get_model_object("latent_format").latent_channels
 
 
-def text(seed, rows=1):
+def text(seed, rows=1, width=WIDTH):
     """CONDITIONING as CLIPTextEncode makes it."""
     generator = torch.Generator().manual_seed(seed)
-    return [[torch.randn(rows, TOKENS, WIDTH, generator=generator), {"pooled_output": torch.randn(rows, WIDTH, generator=generator)}]]
+    return [[torch.randn(rows, TOKENS, width, generator=generator), {"pooled_output": torch.randn(rows, WIDTH, generator=generator)}]]
 
 
 def empty_latent(model, rows=1, side=8):
@@ -100,4 +100,6 @@ def group(
 
 
 def relative_error(a, b):
-    return float((a - b).abs().max() / b.abs().max())
+    """Largest difference by largest number, of any tensor of a nested latent."""
+    pairs = zip(a.unbind(), b.unbind(), strict=True) if b.is_nested else [(a, b)]
+    return max(float((x - y).abs().max() / y.abs().max()) for x, y in pairs)
