@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ..scorers.pool import Pool
 from .candidates import make_candidates
 from .choose import choose
-from .coupling import mixing, refuse_memory
+from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
 from .preview import Previewer, tile
 from .record import Run
@@ -86,7 +86,7 @@ class _GroupRun:
             raise ValueError(
                 "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
             )
-        refuse_caches(guider.model_options)
+        refuse_caches(guider)
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
         schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
@@ -201,21 +201,6 @@ class _GroupRun:
     def warn(self, text):
         logging.warning(text)
         self.run.warnings.append(text)
-
-
-def refuse_caches(model_options):
-    """Raise ValueError if the model carries a cache that carries state from call to call.
-
-    EasyCache and its kin keep a difference of the last call and add it to the next, whoever is in it: with candidates
-    leaving the batch that is wrong or crashes. They all register under a name with "cache" in it.
-    """
-    options = model_options.get("transformer_options", {})
-    names = {str(name) for name in options} | {str(name) for by_name in options.get("wrappers", {}).values() for name in by_name}
-    found = sorted(name for name in names if "cache" in name.lower())
-    if found:
-        raise ValueError(
-            f"The model carries {found[0]}, which reuses one call's result in the next and cannot follow candidates that leave the batch: remove that node (EasyCache, LazyCache or the like) from the model's path."
-        )
 
 
 def _latent_shapes(guider, latent_image):

@@ -2,18 +2,10 @@
 
 import architectures
 import comfy.hooks
+import contract
 import pytest
 import tiny
 import torch
-
-TOLERANCE = 1e-4
-
-
-def check(model, positive, negative, latent, seed=7, **settings):
-    got, report = tiny.group(model, seed, latent, positive=positive, negative=negative, ratio=0.25, **settings)
-    for row, one in zip(got["samples"], report["seeds"], strict=True):
-        assert tiny.relative_error(row[None], tiny.stock(model, one, latent, positive, negative)) < TOLERANCE
-    return report
 
 
 @pytest.mark.parametrize("kind", ["flow", "eps"])
@@ -30,7 +22,7 @@ def test_a_lora_that_is_scheduled_by_hooks(kind, request):
     group.set_keyframes_on_hooks(hook_kf=keyframes)
     positive = comfy.hooks.set_hooks_for_conditioning(tiny.text(1), hooks=group)
     latent = tiny.empty_latent(model)
-    check(model, positive, tiny.text(2), latent)
+    contract.assert_survivors_equal_stock(model, latent, positive, tiny.text(2))
     assert tiny.relative_error(tiny.stock(model, 7, latent, positive), tiny.stock(model, 7, latent)) > 1e-3
 
 
@@ -42,6 +34,6 @@ def test_context_windows_over_frames():
     model = WanContextWindowsManualNode.execute(plain, 9, 4, "standard_static", 1, False, "pyramid", False).args[0]
     latent = {"samples": torch.zeros(1, 16, 6, 8, 8)}
     positive, negative = architectures.text(name, 1), architectures.text(name, 2)
-    check(model, positive, negative, latent)
+    contract.assert_survivors_equal_stock(model, latent, positive, negative)
     whole, windows = (tiny.stock(m, 7, latent, positive, negative) for m in (plain, model))
     assert tiny.relative_error(windows, whole) > 1e-6

@@ -8,16 +8,15 @@ import comfy.cldm.mmdit
 import comfy.controlnet
 import comfy.latent_formats
 import comfy.ldm.flux.controlnet
-import comfy.model_management
 import comfy.ops
 import comfy.supported_models as models
+import contract
 import nodes
 import pytest
 import tiny
 import torch
 from comfy_extras.nodes_controlnet import ControlNetInpaintingAliMamaApply, SetUnionControlNetType
 
-TOLERANCE = 1e-4
 ON_CPU = {"dtype": torch.float32, "operations": comfy.ops.manual_cast}
 
 
@@ -92,56 +91,35 @@ def case(request):
 def test_survivors_equal_stock_runs(case, end):
     model, apply = case
     prompts, latent = apply(HINTS[:1], end=end), tiny.empty_latent(model)
-    got, report = tiny.group(model, 7, latent, 4, 2, *prompts, ratio=0.25)
-    assert report["warnings"] == []
-    for row, seed in zip(got["samples"], report["seeds"], strict=True):
-        assert tiny.relative_error(row[None], tiny.stock(model, seed, latent, *prompts)) < TOLERANCE
-    plain, whole = tiny.stock(model, 7, latent), tiny.stock(model, 7, latent, *apply(HINTS[:1]))
-    controlled, other = (tiny.stock(model, 7, latent, *apply(hint, end=end)) for hint in (HINTS[:1], HINTS[1:2]))
-    for what_differs in (plain, other) if end == 1.0 else (plain, other, whole):
-        assert tiny.relative_error(controlled, what_differs) > 10 * TOLERANCE
+    assert contract.assert_survivors_equal_stock(model, latent, *prompts)["warnings"] == []
+    controlled, plain = tiny.stock(model, 7, latent, *prompts), tiny.stock(model, 7, latent)
+    others = [tiny.stock(model, 7, latent, *apply(HINTS[1:2], end=end))]
+    if end < 1.0:
+        others.append(tiny.stock(model, 7, latent, *apply(HINTS[:1])))
+    for other in (plain, *others):
+        assert tiny.relative_error(controlled, other) > 10 * contract.TOLERANCE
 
 
 def test_a_hint_for_each_row(case):
     """A batch of hints with a latent batch: row i is drawn with hint i."""
     model, apply = case
-    latent = tiny.picture_latent(model, 3)
-    got, report = tiny.group(model, 11, latent, 4, 2, *apply(HINTS), unary=tiny.LastRows())
-    for row, seed in zip(got["samples"], report["seeds"], strict=True):
-        i = seed - 11
-        alone = tiny.stock(model, seed, {"samples": latent["samples"][i : i + 1]}, *apply(HINTS[i : i + 1]))
-        assert tiny.relative_error(row[None], alone) < TOLERANCE
+    latent = tiny.picture_latent(model, 3)["samples"]
+    contract.assert_rows_equal_stock(model, lambda at: ({"samples": latent[at]}, *apply(HINTS[at])))
 
 
 def test_an_inpainting_mask_for_each_row():
     model, net, vae = architectures.build("FLUX.1 Dev"), flux(True, control_latent_channels=17), tiny.small_vae(16)
     masks = (torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(4)) > torch.tensor([0.2, 0.5, 0.8]).view(3, 1, 1)).float()
+    latent, texts = tiny.picture_latent(model, 3)["samples"], (tiny.text(1), tiny.text(2))
 
-    def apply(at):
+    def inputs(at):
         with torch.inference_mode():
-            return ControlNetInpaintingAliMamaApply.execute(tiny.text(1), tiny.text(2), net, vae, HINTS[at], masks[at], 1.0, 0.0, 1.0).args
+            applied = ControlNetInpaintingAliMamaApply.execute(*texts, net, vae, HINTS[at], masks[at], 1.0, 0.0, 1.0)
+        return {"samples": latent[at]}, *applied.args
 
-    latent = tiny.picture_latent(model, 3)
-    got, report = tiny.group(model, 11, latent, 4, 2, *apply(slice(None)), unary=tiny.LastRows())
-    for row, seed in zip(got["samples"], report["seeds"], strict=True):
-        at = slice(seed - 11, seed - 10)
-        assert tiny.relative_error(row[None], tiny.stock(model, seed, {"samples": latent["samples"][at]}, *apply(at))) < TOLERANCE
+    contract.assert_rows_equal_stock(model, inputs)
 
 
 def test_interruption_halfway_leaves_the_controlnet_usable(case, monkeypatch):
     model, apply = case
-    prompts, latent, calls = apply(HINTS[:1]), tiny.empty_latent(model), []
-    apply_model = model.model.apply_model
-
-    def interrupted(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 5:
-            comfy.model_management.interrupt_current_processing()
-        return apply_model(*args, **kwargs)
-
-    monkeypatch.setattr(model.model, "apply_model", interrupted)
-    with pytest.raises(comfy.model_management.InterruptProcessingException):
-        tiny.group(model, 7, latent, 4, 2, *prompts)
-    monkeypatch.undo()
-    got, report = tiny.group(model, 7, latent, 4, 2, *prompts)
-    assert tiny.relative_error(got["samples"][:1], tiny.stock(model, report["seeds"][0], latent, *prompts)) < TOLERANCE
+    contract.assert_interruption_is_harmless(model, tiny.empty_latent(model), *apply(HINTS[:1]), monkeypatch)
