@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
+from ..sampling.rows import pick
 from .types import CATEGORY, group_inputs
 
 
@@ -86,6 +87,6 @@ class GroupKSampler(io.ComfyNode):
         )  # fmt: skip
         run = group.last_run
         run.settings |= {"sampler_name": sampler_name, "scheduler": scheduler, "cfg": cfg, "denoise": denoise}
-        if mask is not None and mask.shape[0] > 1:
-            latent["noise_mask"] = mask[[run.row(s) % mask.shape[0] for s in run.seeds]]
+        if mask is not None:
+            latent["noise_mask"] = pick(mask, [run.row(s) for s in run.seeds])
         return io.NodeOutput(latent, run.to_json())

@@ -2,6 +2,7 @@ import logging
 import math
 
 import torch
+from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
@@ -77,7 +78,9 @@ class QIPSelector(io.ComfyNode):
         goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0])
         if not goal.scorers:
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")
-        x0 = torch.cat(samples) if samples else None
+        latents = join_latents(samples) if samples else None
+        # Of a video with sound the pictures count.
+        x0 = latents.unbind()[0] if samples and latents.is_nested else latents
         choice = choose(Pool(images, x0), goal, n)
         order = choice.chosen
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
@@ -89,7 +92,7 @@ class QIPSelector(io.ComfyNode):
         ]
         for warning in run.warnings:
             logging.warning(warning)
-        kept = {"samples": x0[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
+        kept = {"samples": latents[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
         return io.NodeOutput(images[order], kept, order, run.to_json())
 
 
@@ -133,3 +136,13 @@ def join_images(batches):
             f"Image {broken[0]} (counted from 0) holds NaN or infinite pixels: decode it again at higher precision or leave it out."
         )
     return images
+
+
+def join_latents(batches):
+    """One batch of a list of batches of latents, nested or not. Raises ValueError for different sizes."""
+    parts = [b.unbind() if b.is_nested else [b] for b in batches]
+    sizes = {tuple(tuple(t.shape[1:]) for t in tensors) for tensors in parts}
+    if len(sizes) > 1:
+        raise ValueError("The latents have different sizes: connect those that the images were decoded from, or none.")
+    joined = [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
+    return NestedTensor(joined) if batches[0].is_nested else joined[0]

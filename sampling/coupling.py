@@ -13,6 +13,7 @@ MIXING = {
     "nodes_slg": ("Skip Layer Guidance with rescaling", lambda closure: closure.get("rescaling_scale", 0) > 0),
     "nodes_tomesd": ("Tome", lambda closure: True),
 }
+CACHING = {"nodes_flux": ("Flux KV Cache", lambda closure: True)}
 REMEMBERING = {"nodes_apg": ("Adaptive Projected Guidance with momentum", lambda closure: closure.get("momentum", 0) != 0)}
 
 
@@ -20,6 +21,22 @@ def mixing(guider):
     """Names of what does not keep the images of a batch apart: candidates go into the model one at a time then."""
     # Context windows cut the list of a batch's sigmas as if it were frames.
     return _found(guider, MIXING) + (["Context windows"] if guider.model_options.get("context_handler") else [])
+
+
+def refuse_caches(guider):
+    """Raise ValueError if the model carries a cache that carries state from call to call.
+
+    EasyCache and its kin keep a difference of the last call and add it to the next, whoever is in it: with candidates
+    leaving the batch that is wrong or crashes. They all register under a name with "cache" in it, except the patch that
+    keeps keys and values of reference images.
+    """
+    options = guider.model_options.get("transformer_options", {})
+    names = {str(name) for name in options} | {str(name) for by_name in options.get("wrappers", {}).values() for name in by_name}
+    found = sorted(name for name in names if "cache" in name.lower()) + _found(guider, CACHING)
+    if found:
+        raise ValueError(
+            f"The model carries {found[0]}, which reuses one call's result in the next and cannot follow candidates that leave the batch: remove that node (EasyCache, LazyCache or the like) from the model's path."
+        )
 
 
 def refuse_memory(guider):

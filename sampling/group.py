@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from ..scorers.pool import Pool
 from .candidates import make_candidates
 from .choose import choose
-from .coupling import mixing, refuse_memory
+from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
 from .preview import Previewer, tile
 from .record import Run
@@ -86,7 +86,7 @@ class _GroupRun:
             raise ValueError(
                 "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
             )
-        refuse_caches(guider.model_options)
+        refuse_caches(guider)
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
         schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
@@ -97,7 +97,7 @@ class _GroupRun:
             self.prepare_selections(latent_image)
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], group.objective.needs_guidance)
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, group.objective.needs_guidance)
         for name in mixing(guider):
             self.hub.most_rows = 1
             self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")
@@ -203,21 +203,6 @@ class _GroupRun:
         self.run.warnings.append(text)
 
 
-def refuse_caches(model_options):
-    """Raise ValueError if the model carries a cache that carries state from call to call.
-
-    EasyCache and its kin keep a difference of the last call and add it to the next, whoever is in it: with candidates
-    leaving the batch that is wrong or crashes. They all register under a name with "cache" in it.
-    """
-    options = model_options.get("transformer_options", {})
-    names = {str(name) for name in options} | {str(name) for by_name in options.get("wrappers", {}).values() for name in by_name}
-    found = sorted(name for name in names if "cache" in name.lower())
-    if found:
-        raise ValueError(
-            f"The model carries {found[0]}, which reuses one call's result in the next and cannot follow candidates that leave the batch: remove that node (EasyCache, LazyCache or the like) from the model's path."
-        )
-
-
 def _latent_shapes(guider, latent_image):
     """Shapes of the latent's tensors; several if the host packed a nested latent, which its models note in the conditioning."""
     for entries in guider.conds.values():
@@ -229,6 +214,6 @@ def _latent_shapes(guider, latent_image):
 
 
 def _fingerprint(samples):
-    first = samples.unbind()[0] if samples.is_nested else samples
-    flat = first.reshape(first.shape[0], -1).float().cpu()
+    """Few numbers [K, ...] by which latents are known again, nested ones (as the host packs them) too."""
+    flat = torch.cat([part.reshape(part.shape[0], -1).float().cpu() for part in (samples.unbind() if samples.is_nested else [samples])], 1)
     return flat[:, :: max(1, flat.shape[1] // 16)]

@@ -95,11 +95,11 @@ class Trajectory:
 class Hub:
     """Runs trajectories in step; model_rows and model_seconds count what the real model did."""
 
-    def __init__(self, guider, trajectories, base_options, watch_guidance=False):
+    def __init__(self, guider, trajectories, base_options, shapes, watch_guidance=False):
         self.guider, self.watch_guidance = guider, watch_guidance
         self.living = trajectories
         self.shared_post_cfg = list(base_options.get(POST_CFG, []))
-        self.conditioning = RowConditioning(guider, trajectories[0].candidate)
+        self.conditioning = RowConditioning(guider, trajectories[0].candidate, shapes)
         self.most_rows = len(trajectories)
         self.model_rows = 0
         self.model_seconds = 0.0

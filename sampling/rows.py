@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from comfy.conds import CONDConstant, CONDList
+from comfy.nested_tensor import NestedTensor
 from comfy.samplers import encode_model_conds
 
 
@@ -17,9 +18,10 @@ class RowConditioning:
     row r uses entry r of every per-row tensor (modulo its length), which is what it gets when it is sampled alone.
     """
 
-    def __init__(self, guider, first):
-        """first: any candidate, to see what of the conditioning depends on its seed."""
+    def __init__(self, guider, first, shapes):
+        """first: any candidate, to see what of the conditioning depends on its seed. shapes: of the latent's tensors."""
         self.guider = guider
+        self.latent_shapes = [(1, *shape[1:]) for shape in shapes]
         self.conds = guider.conds
         # The host hands out the first rows of a batch of control images, so calls must be of one row, each with its own.
         self.alone = any(rows > 1 for entries in self.conds.values() for c in entries for rows in _hints(c.get("control")))
@@ -35,8 +37,8 @@ class RowConditioning:
     def __call__(self, candidates):
         """Context in which guider.conds belongs to these candidates, one per row; the guider's own is back afterwards."""
         if self.per_row:
-            pick = lambda kind, conds: [self._pick_all(kind, i, cond, candidates) for i, cond in enumerate(conds)]
-            self.guider.conds = {kind: pick(kind, conds) for kind, conds in self.conds.items()}
+            of_rows = lambda kind, conds: [self._pick_all(kind, i, cond, candidates) for i, cond in enumerate(conds)]
+            self.guider.conds = {kind: of_rows(kind, conds) for kind, conds in self.conds.items()}
         try:
             yield
         finally:
@@ -44,9 +46,6 @@ class RowConditioning:
 
     def _depends_on_seed(self, candidate):
         """(kind, index, key) of the tensors that are other ones for another seed: unCLIP and the like draw noise by it."""
-        # A packed latent (video with sound) is encoded before it is packed, which cannot be done again here.
-        if any(_packed(c) for entries in self.conds.values() for c in entries):
-            return []
         one, other = (self._encoded(replace(candidate, seed=seed)) for seed in (candidate.seed, candidate.seed ^ 1))
         places = [(kind, i, key) for kind, conds in one.items() for i, c in enumerate(conds) for key in c["model_conds"]]
         tensor = lambda conds, kind, i, key: conds[kind][i]["model_conds"][key].cond
@@ -56,7 +55,7 @@ class RowConditioning:
         """The conditioning as the host encodes it for a run of this candidate alone."""
         encode = lambda kind, conds: encode_model_conds(
             self.guider.inner_model.extra_conds, list(conds), candidate.noise, candidate.noise.device, kind, latent_image=candidate.latent_image,
-            denoise_mask=candidate.denoise_mask, seed=candidate.seed, latent_shapes=[candidate.noise.shape],
+            denoise_mask=candidate.denoise_mask, seed=candidate.seed, latent_shapes=self.latent_shapes,
         )  # fmt: skip
         # The noise is drawn from the global generators, which belong to whoever samples.
         with torch.random.fork_rng():
@@ -72,17 +71,17 @@ class RowConditioning:
     def _pick_all(self, kind, index, cond, candidates):
         rows = [c.row for c in candidates]
 
-        def pick(key, value):
+        def picked(key, value):
             at = (kind, index, key)
             if at in self.by_seed:
                 return value._copy_with(torch.cat([self._of_seed(c)[at].cond for c in candidates]))
             if _rows(value) == 1:
                 return value
-            return value._copy_with([_pick(t, rows) for t in value.cond] if isinstance(value, CONDList) else _pick(value.cond, rows))
+            return value._copy_with([pick(t, rows) for t in value.cond] if isinstance(value, CONDList) else pick(value.cond, rows))
 
-        out = {**cond, "model_conds": {key: pick(key, value) for key, value in cond["model_conds"].items()}}
+        out = {**cond, "model_conds": {key: picked(key, value) for key, value in cond["model_conds"].items()}}
         if cond.get("mask") is not None:
-            out["mask"] = _pick(cond["mask"], rows)
+            out["mask"] = pick(cond["mask"], rows)
         if self.alone and cond.get("control") is not None:
             out["control"] = self._control(cond["control"], rows[0])
         return out
@@ -93,7 +92,8 @@ class RowConditioning:
             own = self._controls[control, row] = copy.copy(control)
             own.previous_controlnet = self._control(control.previous_controlnet, row)
             if getattr(control, "cond_hint_original", None) is not None:
-                own.cond_hint, own.cond_hint_original = None, _pick(control.cond_hint_original, [row])
+                own.cond_hint, own.cond_hint_original = None, pick(control.cond_hint_original, [row])
+                own.extra_concat_orig = [pick(mask, [row]) for mask in control.extra_concat_orig]
         return self._controls.get((control, row))
 
     def shapes(self, rows):
@@ -107,11 +107,6 @@ class RowConditioning:
         return sizes
 
 
-def _packed(cond):
-    noted = cond["model_conds"].get("latent_shapes")
-    return noted is not None and len(noted.cond) > 1
-
-
 def _rows(value):
     if isinstance(value, CONDList):
         return max((t.shape[0] for t in value.cond), default=1)
@@ -121,7 +116,10 @@ def _rows(value):
     return tensor.shape[0] if torch.is_tensor(tensor) and tensor.ndim else 1
 
 
-def _pick(tensor, rows):
+def pick(tensor, rows):
+    """These rows of a tensor or nested latent, by number modulo its length; one that has a single row serves all."""
+    if tensor.is_nested:
+        return NestedTensor([pick(t, rows) for t in tensor.unbind()])
     return tensor if tensor.shape[0] == 1 else tensor[[r % tensor.shape[0] for r in rows]]
 
 

@@ -1,12 +1,22 @@
 """A tiny model of every architecture in the README's table, of the host's own classes, and what its conditioning needs.
 
-They are made through the model classes, not the loaders: the host detects architectures by sizes that tiny models don't have.
+Those in LOADABLE are files that the host's UNETLoader detects by their tensors alone. The others are made through the model
+class, since the host detects them by sizes of 100 MB and more: a U-Net of 320 channels (SDXL also by transformers of ten
+blocks), Qwen-Image always 24 heads of 128, Z-Image by its 3840 numbers per token.
 """
 
+import json
+import os
+import tempfile
+
 import comfy.supported_models as models
+import comfy.utils
+import folder_paths
 import node_helpers
+import nodes
 import tiny
 import torch
+from comfy.nested_tensor import NestedTensor
 from tiny import WIDTH
 
 UNET = {
@@ -16,13 +26,13 @@ UNET = {
     "use_temporal_attention": False, "use_temporal_resblock": False,
 }  # fmt: skip
 FLUX = {
-    "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "vec_in_dim": WIDTH, "context_in_dim": WIDTH, "hidden_size": 32,
-    "mlp_ratio": 2.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [8, 12, 12], "theta": 10000, "qkv_bias": True,
+    "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "vec_in_dim": WIDTH, "context_in_dim": WIDTH, "hidden_size": 128,
+    "mlp_ratio": 4.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [16, 56, 56], "theta": 10000, "qkv_bias": True,
     "guidance_embed": True, "txt_ids_dims": [],
 }  # fmt: skip
 FLUX2 = {
-    **FLUX, "image_model": "flux2", "in_channels": 128, "out_channels": 128, "patch_size": 1, "axes_dim": [8, 8, 8, 8], "theta": 2000, "vec_in_dim": None,
-    "global_modulation": True, "mlp_silu_act": True, "qkv_bias": False, "ops_bias": False, "txt_ids_dims": [3],
+    **FLUX, "image_model": "flux2", "in_channels": 128, "out_channels": 128, "patch_size": 1, "mlp_ratio": 3.0, "axes_dim": [32] * 4, "theta": 2000,
+    "vec_in_dim": None, "global_modulation": True, "mlp_silu_act": True, "qkv_bias": False, "ops_bias": False, "txt_ids_dims": [3],
 }  # fmt: skip
 SD3 = {
     "in_channels": 16, "out_channels": 16, "input_size": None, "pos_embed_scaling_factor": None, "patch_size": 2, "depth": 1, "num_patches": 64,
@@ -39,12 +49,18 @@ Z_IMAGE = {
     "ffn_dim_multiplier": 1.0, "z_image_modulation": True, "time_scale": 1000.0, "pad_tokens_multiple": 8,
 }  # fmt: skip
 WAN = {
-    "image_model": "wan2.1", "model_type": "t2v", "in_dim": 16, "dim": 64, "ffn_dim": 64, "freq_dim": 32, "text_dim": WIDTH, "out_dim": 16,
-    "num_heads": 2, "num_layers": 1,
+    "image_model": "wan2.1", "model_type": "t2v", "in_dim": 16, "dim": 128, "ffn_dim": 128, "freq_dim": 256, "text_dim": 4096, "out_dim": 16,
+    "num_heads": 1, "num_layers": 1,
 }  # fmt: skip
 LTX = {
-    "image_model": "ltxv", "in_channels": 128, "cross_attention_dim": 64, "attention_head_dim": 32, "num_attention_heads": 2,
-    "caption_channels": WIDTH, "num_layers": 1,
+    "image_model": "ltxv", "in_channels": 128, "cross_attention_dim": 256, "attention_head_dim": 8, "num_attention_heads": 32,
+    "caption_channels": 4096, "num_layers": 1,
+}  # fmt: skip
+# With sound: the video is 64 wide, the sound 32, and both read the text through connectors of its width.
+LTX_AV = {
+    "image_model": "ltxav", "cross_attention_dim": 64, "attention_head_dim": 32, "num_attention_heads": 2, "audio_cross_attention_dim": 32,
+    "audio_attention_head_dim": 16, "audio_num_attention_heads": 2, "caption_channels": WIDTH, "num_layers": 1, "connector_attention_head_dim": 16,
+    "connector_num_attention_heads": 2, "connector_num_layers": 1,
 }  # fmt: skip
 # The host's class gives SDXL heads of 64 channels.
 SDXL = {**UNET, "model_channels": 64, "use_linear_in_transformer": True, "num_classes": "sequential", "adm_in_channels": WIDTH + 6 * 256}
@@ -81,20 +97,57 @@ ARCHITECTURES = {
     "Wan text to video": (models.WAN21_T2V, WAN, {}),
     "Wan image to video": (models.WAN21_I2V, {**WAN, "model_type": "i2v", "in_dim": 36}, {"concat_latent_image": picture(1, 16, 3, 8, 8), "concat_mask": torch.ones(1, 1, 3, 8, 8)}),
     "LTX": (models.LTXV, LTX, {"attention_mask": torch.ones(1, tiny.TOKENS, dtype=torch.long)}),
+    "LTX with sound": (models.LTXAV, LTX_AV, {"frame_rate": 12.0}),
 }  # fmt: skip
 
 
-def build(name):
+DETECTED = ("flux", "flux2", "wan2.1", "ltxv", "ltxav")
+LOADABLE = ["SD3", *(name for name, (_, config, _) in ARCHITECTURES.items() if config.get("image_model") in DETECTED)]
+
+
+def made(name):
+    """The model through its class."""
     kind, config, _ = ARCHITECTURES[name]
     return tiny.patcher(kind(dict(config)))
 
 
+def state_dict(name):
+    """What a diffusion model's file holds: tensors by name, without a prefix. name: one of LOADABLE."""
+    return {key: tensor.contiguous() for key, tensor in made(name).model.diffusion_model.state_dict().items()}
+
+
+def metadata(name):
+    """The file's text entries, or None: those of LTX-2 hold the sizes that its tensors do not tell."""
+    config = ARCHITECTURES[name][1]
+    return {"config": json.dumps({"transformer": config})} if config is LTX_AV else None
+
+
+def loaded(name):
+    """The model by the host's UNETLoader from such a file. name: one of LOADABLE."""
+    with tempfile.TemporaryDirectory() as folder:
+        comfy.utils.save_torch_file(state_dict(name), os.path.join(folder, "tiny.safetensors"), metadata(name))
+        paths, _ = folder_paths.folder_names_and_paths["diffusion_models"]
+        paths.insert(0, folder)
+        try:
+            return nodes.UNETLoader().load_unet("tiny.safetensors", "default")[0]
+        finally:
+            paths.remove(folder)
+
+
+def build(name):
+    return loaded(name) if name in LOADABLE else made(name)
+
+
 def text(name, seed, rows=1):
     """CONDITIONING with what the architecture's nodes add to it."""
-    return node_helpers.conditioning_set_values(tiny.text(seed, rows), ARCHITECTURES[name][2])
+    _, config, added = ARCHITECTURES[name]
+    width = config.get("text_dim") or config.get("caption_channels") or WIDTH
+    return node_helpers.conditioning_set_values(tiny.text(seed, rows, width), added)
 
 
-def latent(model, rows=1):
+def latent(name, model, rows=1, fill=torch.zeros):
+    """LATENT of 8 x 8 places, three frames of them in a video, with a second tensor [rows, 8, 4, 16] where there is sound."""
     format_ = model.get_model_object("latent_format")
     shape = (3, 8, 8) if format_.latent_dimensions == 3 else (8, 8)
-    return {"samples": torch.zeros(rows, format_.latent_channels, *shape)}
+    samples = fill(rows, format_.latent_channels, *shape)
+    return {"samples": NestedTensor([samples, fill(rows, 8, 4, 16)]) if ARCHITECTURES[name][1] is LTX_AV else samples}

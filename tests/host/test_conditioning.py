@@ -1,57 +1,11 @@
-"""ControlNet, scheduled LoRA hooks and context windows: survivors equal stock single runs."""
+"""Scheduled LoRA hooks and context windows: survivors equal stock single runs."""
 
 import architectures
-import comfy.cldm.cldm
-import comfy.controlnet
 import comfy.hooks
-import comfy.ops
-import nodes
+import contract
 import pytest
 import tiny
 import torch
-
-TOLERANCE = 1e-4
-
-
-def check(model, positive, negative, latent, seed=7, **settings):
-    got, report = tiny.group(model, seed, latent, positive=positive, negative=negative, ratio=0.25, **settings)
-    for row, one in zip(got["samples"], report["seeds"], strict=True):
-        assert tiny.relative_error(row[None], tiny.stock(model, one, latent, positive, negative)) < TOLERANCE
-    return report
-
-
-def controlnet():
-    """ControlNet for the tiny SD 1.5, random weights."""
-    unused = ("out_channels", "transformer_depth_output", "use_temporal_resblock", "use_temporal_attention")
-    config = {k: v for k, v in architectures.UNET.items() if k not in unused}
-    net = comfy.cldm.cldm.ControlNet(**config, hint_channels=3, dtype=torch.float32, operations=comfy.ops.manual_cast)
-    generator = torch.Generator().manual_seed(0)
-    for name, parameter in net.named_parameters():
-        parameter.requires_grad_(False)
-        is_scale = parameter.ndim == 1 and not name.endswith("bias")
-        parameter.copy_(torch.ones(parameter.shape) if is_scale else 0.05 * torch.randn(parameter.shape, generator=generator))
-    return comfy.controlnet.ControlNet(net.eval(), load_device=torch.device("cpu"))
-
-
-@pytest.mark.parametrize(("start", "end"), [(0.0, 1.0), (0.0, 0.5)])
-def test_a_controlnet(eps_model, start, end):
-    hint, latent = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(3)), tiny.empty_latent(eps_model)
-    positive, negative = nodes.ControlNetApplyAdvanced().apply_controlnet(tiny.text(1), tiny.text(2), controlnet(), hint, 1.0, start, end)
-    check(eps_model, positive, negative, latent)
-    assert tiny.relative_error(tiny.stock(eps_model, 7, latent, positive, negative), tiny.stock(eps_model, 7, latent)) > 1e-3
-
-
-def test_a_controlnet_hint_for_each_row(eps_model):
-    """A batch of hints with a latent batch: row i is drawn with hint i."""
-    hints = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(3))
-    apply = lambda hint: nodes.ControlNetApplyAdvanced().apply_controlnet(tiny.text(1), tiny.text(2), controlnet(), hint, 1.0, 0.0, 1.0)
-    latent = tiny.picture_latent(eps_model, 3)
-    positive, negative = apply(hints)
-    got, report = tiny.group(eps_model, 11, latent, positive=positive, negative=negative)
-    for row, seed in zip(got["samples"], report["seeds"], strict=True):
-        i = seed - 11
-        alone = tiny.stock(eps_model, seed, {"samples": latent["samples"][i : i + 1]}, *apply(hints[i : i + 1]))
-        assert tiny.relative_error(row[None], alone) < TOLERANCE
 
 
 @pytest.mark.parametrize("kind", ["flow", "eps"])
@@ -68,7 +22,7 @@ def test_a_lora_that_is_scheduled_by_hooks(kind, request):
     group.set_keyframes_on_hooks(hook_kf=keyframes)
     positive = comfy.hooks.set_hooks_for_conditioning(tiny.text(1), hooks=group)
     latent = tiny.empty_latent(model)
-    check(model, positive, tiny.text(2), latent)
+    contract.assert_survivors_equal_stock(model, latent, positive, tiny.text(2))
     assert tiny.relative_error(tiny.stock(model, 7, latent, positive), tiny.stock(model, 7, latent)) > 1e-3
 
 
@@ -80,6 +34,6 @@ def test_context_windows_over_frames():
     model = WanContextWindowsManualNode.execute(plain, 9, 4, "standard_static", 1, False, "pyramid", False).args[0]
     latent = {"samples": torch.zeros(1, 16, 6, 8, 8)}
     positive, negative = architectures.text(name, 1), architectures.text(name, 2)
-    check(model, positive, negative, latent)
+    contract.assert_survivors_equal_stock(model, latent, positive, negative)
     whole, windows = (tiny.stock(m, 7, latent, positive, negative) for m in (plain, model))
     assert tiny.relative_error(windows, whole) > 1e-6

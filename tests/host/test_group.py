@@ -10,6 +10,7 @@ import pytest
 import tiny
 import torch
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
+from comfy_extras.nodes_flux import FluxKVCache
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.group_sampler import GroupReport, GroupSamplerNode
 from group_inference.sampling.group import GroupSampler
@@ -214,6 +215,12 @@ def test_caches_between_calls_are_refused(flow_model, node):
     with torch.inference_mode():
         cached = node.execute(flow_model, 0.2, 0.15, 0.95, False)[0]
     with pytest.raises(ValueError, match="cache.* remove that node"):
+        group(cached, 3, tiny.empty_latent(flow_model))
+
+
+def test_kept_keys_and_values_are_refused(flow_model):
+    cached = FluxKVCache.execute(flow_model)[0]
+    with pytest.raises(ValueError, match="Flux KV Cache, which reuses one call.* remove that node"):
         group(cached, 3, tiny.empty_latent(flow_model))
 
 

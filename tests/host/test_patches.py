@@ -3,6 +3,7 @@
 import importlib
 
 import comfy.samplers
+import contract
 import node_helpers
 import pytest
 import tiny
@@ -65,11 +66,7 @@ MIXED = {
 
 
 def check(patch, model, positive=None, **settings):
-    latent = tiny.empty_latent(model)
-    got, report = tiny.group(patch(model), 7, latent, positive=positive, ratio=0.25, **settings)
-    for row, seed in zip(got["samples"], report["seeds"], strict=True):
-        assert tiny.relative_error(row[None], tiny.stock(patch(model), seed, latent, positive, **settings)) < TOLERANCE
-    return report
+    return contract.assert_survivors_equal_stock(patch(model), tiny.empty_latent(model), positive, **settings)
 
 
 @pytest.mark.parametrize(("kind", "patch"), [

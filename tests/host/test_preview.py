@@ -1,25 +1,12 @@
 import comfy.latent_formats
-import comfy.sd
 import folder_paths
 import pytest
 import tiny
 import torch
 from comfy.nested_tensor import NestedTensor
-from comfy.taesd.taesd import TAESD
 from group_inference.sampling.preview import Previewer, key_frames, tile
 from group_inference.scorers.pool import Pool
-from tiny import group
-
-
-def small_vae():
-    """A real comfy VAE with TAESD's layers and random weights."""
-    torch.manual_seed(0)
-    module = TAESD(latent_channels=16)
-    weights = {
-        k: torch.randn(v.shape) * (2 / max(1, v[0].numel())) ** 0.5 if v.ndim > 1 else torch.zeros(v.shape)
-        for k, v in module.state_dict().items()
-    }
-    return comfy.sd.VAE(sd={**weights, "vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)})
+from tiny import group, small_vae
 
 
 @pytest.fixture(autouse=True)

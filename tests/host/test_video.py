@@ -22,9 +22,13 @@ def no_small_vae_files(monkeypatch):
     monkeypatch.setattr(folder_paths, "get_filename_list", lambda name: [])
 
 
+NAME = "Wan text to video"
+TEXTS = {"positive": architectures.text(NAME, 1), "negative": architectures.text(NAME, 2)}
+
+
 @pytest.fixture(scope="module")
 def wan():
-    return architectures.build("Wan text to video")
+    return architectures.build(NAME)
 
 
 class Corners:
@@ -102,7 +106,7 @@ def test_one_forward_pass_of_each_frame_serves_patches_and_motion():
 def test_a_group_of_videos_is_scored_frame_by_frame(wan):
     latent = {"samples": torch.zeros(1, 16, 9, 8, 8)}
     bright, span = Bright(), Span()
-    got, report = tiny.group(wan, 7, latent, candidates=4, size=1, steps=3, unary=Combined([(bright, 1.0), (span, 1.0)]))
+    got, report = tiny.group(wan, 7, latent, candidates=4, size=1, steps=3, unary=Combined([(bright, 1.0), (span, 1.0)]), **TEXTS)
     # The trial before sampling, then two rounds: as many frames each time.
     assert [tuple(pool.images.shape[:2]) for pool in span.seen] == [(2, 4), (4, 4), (2, 4)]
     assert [tuple(pool.images.shape) for pool in bright.seen[4:]] == [(4, 8, 8, 3)] * 4 + [(2, 8, 8, 3)] * 4
@@ -110,7 +114,7 @@ def test_a_group_of_videos_is_scored_frame_by_frame(wan):
         assert torch.equal(pool.images, Previewer(wan)(pool.x0)) and pool.images.std() > 0.01
     for round_, pool in zip(report["rounds"], span.seen[1:], strict=True):
         assert round_["parts"]["bright"] == pytest.approx(pool.images.mean((1, 2, 3, 4)).tolist(), rel=1e-4)
-    assert tiny.relative_error(got["samples"], tiny.stock(wan, report["seeds"][0], latent, steps=3)) < 1e-4
+    assert tiny.relative_error(got["samples"], tiny.stock(wan, report["seeds"][0], latent, steps=3, **TEXTS)) < 1e-4
 
 
 def test_a_group_by_motion_is_of_the_videos_that_move_differently(wan):
@@ -124,9 +128,7 @@ def test_a_group_by_motion_is_of_the_videos_that_move_differently(wan):
 
     def report_of(pairwise):
         with torch.inference_mode():
-            out = GroupKSampler.execute(
-                wan, 20, 2, 1.0, "euler", "normal", tiny.text(1), tiny.text(2), latent, 1.0, 4, 2, 0.5, pairwise=pairwise
-            )
+            out = GroupKSampler.execute(wan, 20, 2, 1.0, "euler", "normal", *TEXTS.values(), latent, 1.0, 4, 2, 0.5, pairwise=pairwise)
         return json.loads(out[1])
 
     by_motion, by_content = report_of(Motion(Corners())), report_of(PatchDistance(Corners()))

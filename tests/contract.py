@@ -1,0 +1,50 @@
+"""The contract as three assertions, for whatever a model is given."""
+
+import comfy.model_management
+import pytest
+import tiny
+import torch
+
+TOLERANCE = 1e-4
+
+
+def assert_survivors_equal_stock(model, latent, positive=None, negative=None, seed=7, **settings):
+    """Of 4 candidates the 2 that are kept are what the stock KSampler gives alone with their seeds. Returns the report."""
+    got, report = tiny.group(model, seed, latent, positive=positive, negative=negative, ratio=0.25, **settings)
+    for i, own in enumerate(report["seeds"]):
+        alone = tiny.stock(model, own, latent, positive, negative, **settings)
+        assert all(torch.isfinite(part).all() for part in (alone.unbind() if alone.is_nested else [alone]))
+        assert tiny.relative_error(got["samples"][i : i + 1], alone) < TOLERANCE
+    assert len(report["seeds"]) == 2
+    return report
+
+
+def assert_rows_equal_stock(model, inputs, seed=11, **settings):
+    """Row i of a latent batch of 3 is what the stock KSampler gives alone with its own latent, prompts and seed.
+
+    inputs: slice -> (latent, positive, negative) of these rows. The last rows win: a mistake usually takes the first.
+    """
+    latent, positive, negative = inputs(slice(None))
+    got, report = tiny.group(model, seed, latent, positive=positive, negative=negative, unary=tiny.LastRows(), **settings)
+    assert sorted(report["seeds"]) == [seed + 1, seed + 2]
+    for i, own in enumerate(report["seeds"]):
+        alone = tiny.stock(model, own, *inputs(slice(own - seed, own - seed + 1)), **settings)
+        assert tiny.relative_error(got["samples"][i : i + 1], alone) < TOLERANCE
+
+
+def assert_interruption_is_harmless(model, latent, positive, negative, monkeypatch):
+    """Interrupted in the fifth model call it stops within a call, and the next run of everything is a right one."""
+    calls, apply_model = [], model.model.apply_model
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 5:
+            comfy.model_management.interrupt_current_processing()
+        return apply_model(*args, **kwargs)
+
+    monkeypatch.setattr(model.model, "apply_model", interrupted)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        tiny.group(model, 7, latent, positive=positive, negative=negative)
+    assert len(calls) <= 6
+    monkeypatch.undo()
+    assert_survivors_equal_stock(model, latent, positive, negative)
