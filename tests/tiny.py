@@ -61,7 +61,9 @@ def small_vae(channels=16):
         k: torch.randn(v.shape) * (2 / max(1, v[0].numel())) ** 0.5 if v.ndim > 1 else torch.zeros(v.shape)
         for k, v in module.state_dict().items()
     }
-    return comfy.sd.VAE(sd={**weights, "vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)})
+    # FLUX.2's has its 128 channels from places, not from weights.
+    metadata = {"tae_latent_channels": channels} if channels == 128 else None
+    return comfy.sd.VAE(sd={**weights, "vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)}, metadata=metadata)
 
 
 def channels(model):

@@ -1,47 +1,14 @@
 """ControlNets of every kind: survivors equal stock single runs, and a batch of hints or masks gives each row its own."""
 
-import copy
-
 import architectures
-import comfy.cldm.cldm
-import comfy.cldm.mmdit
-import comfy.controlnet
-import comfy.latent_formats
-import comfy.ldm.flux.controlnet
-import comfy.ops
 import comfy.supported_models as models
 import contract
 import nodes
 import pytest
 import tiny
 import torch
-from comfy_extras.nodes_controlnet import ControlNetInpaintingAliMamaApply, SetUnionControlNetType
-
-ON_CPU = {"dtype": torch.float32, "operations": comfy.ops.manual_cast}
-
-
-def unet(config, **more):
-    unused = ("out_channels", "transformer_depth_output", "use_temporal_resblock", "use_temporal_attention")
-    config = copy.deepcopy({key: value for key, value in config.items() if key not in unused})
-    return comfy.controlnet.ControlNet(tiny.random_weights(comfy.cldm.cldm.ControlNet(**config, **more, hint_channels=3, **ON_CPU)))
-
-
-def flux(latent_hint=False, **more):
-    """A hint of pixels as XLabs', or of latents as InstantX'."""
-    net = comfy.ldm.flux.controlnet.ControlNetFlux(latent_input=latent_hint, **architectures.FLUX, **more, **ON_CPU)
-    latents = {"compression_ratio": 1, "latent_format": comfy.latent_formats.Flux()} if latent_hint else {}
-    concat_mask = more.get("control_latent_channels") == 17
-    return comfy.controlnet.ControlNet(tiny.random_weights(net), extra_conds=["y", "guidance"], concat_mask=concat_mask, **latents)
-
-
-def sd3(config):
-    net = comfy.cldm.mmdit.ControlNet(num_blocks=1, control_latent_channels=16, **{**config, "out_channels": None}, **ON_CPU)
-    return comfy.controlnet.ControlNet(tiny.random_weights(net), compression_ratio=1, latent_format=comfy.latent_formats.SD3())
-
-
-def typed(net, kind):
-    return SetUnionControlNetType.execute(net, kind)[0]
-
+from comfy_extras.nodes_controlnet import ControlNetInpaintingAliMamaApply
+from controlnets import flux, sd3, typed, unet
 
 # SDXL's union net is made for 320 channels: a U-Net of those, without levels and transformers.
 WIDE = {

@@ -28,6 +28,7 @@ def server(tmp_path_factory):
     config.write_text("\n".join(["tiny:", f"  base_path: {folder.as_posix()}", *(f"  {name}: {name}" for name in directories)]))
     host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours=False)
     arguments = [*device_arguments(host.python), "--extra-model-paths-config", str(config)]
-    os.environ["PYTHONPATH"] = str(ROOT / "tests")
+    # For tiny_pack; and models this small lose by threads that wait for each other.
+    os.environ |= {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
     with Server(host, arguments, folder / "log.txt") as running:
         yield running

@@ -61,7 +61,7 @@ def alone(graph, seed, row):
 
 
 def run(server, graph):
-    """(report, first decoded picture or video [.., H, W, 3] in 0..255)"""
+    """(reports, saved files, decoded pictures or frames of the first video [.., H, W, 3] in 0..255)"""
     decode = min(of_class(graph, "VAEDecode"), key=int)
     graph = {**graph, "seen": {"class_type": "PreviewImage", "inputs": {"images": [decode, 0]}}}
     entry = server.wait(server.submit(graph))
@@ -80,6 +80,7 @@ def test_it_runs_and_the_best_equals_the_stock_sampler(server, name):
     assert len(report["seeds"]) == len(set(report["seeds"])) == len(saved) == SIZE and report["warnings"] == []
     assert report["rounds"][0]["pairwise"] and report["rounds"][-1]["unary"]
     _, _, stock = run(server, alone(graph, seed, seed - first))
-    assert np.abs(group[: len(stock)] - stock).max() <= 1
+    # A random decoder magnifies what rounding leaves.
+    assert np.abs(group[: len(stock)] - stock).max() <= 3
     # Else the comparison would hold for any picture.
-    assert np.abs(group[: len(stock)] - np.roll(group, 1, axis=-2)[: len(stock)]).max() > 8
+    assert np.abs(group[: len(stock)] - np.roll(stock, 1, axis=-2)).max() > 30

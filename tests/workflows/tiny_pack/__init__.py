@@ -1,8 +1,7 @@
 """A custom node pack for tests: the host's loader nodes give tiny models for the file names that the shipped workflows ask for.
 
-Diffusion models, VAEs, the style model and ControlNets are of the host's own classes with random weights. Those that the host
-detects in small sizes lie as real files in the test's folder (see conftest.py); the others are made here, as the reasons in
-tests/architectures.py say. Text and vision encoders are stand-ins: the host knows them in one size each, of gigabytes.
+All are of the host's own classes with random weights, except text and vision encoders, which the host knows in one size each, of
+gigabytes, and the decoder of sounds: these are stand-ins. See tests/architectures.py for what passes through the host's detection.
 """
 
 import hashlib
@@ -15,7 +14,8 @@ import comfy.ldm.flux.redux
 import comfy.sd
 import comfy.supported_models
 import comfy.taesd.taehv
-import comfy.taesd.taesd
+import comfy.utils
+import controlnets
 import nodes
 import tiny
 import torch
@@ -23,6 +23,7 @@ import torch
 NODE_CLASS_MAPPINGS = {}
 # SDXL's pooled text has the width of unCLIP's image embedding, which replaces it.
 POOLED = 1280
+SDXL = {**architectures.SDXL, "adm_in_channels": POOLED + 6 * 256}
 
 DIFFUSION_MODELS = {
     "flux1-schnell.safetensors": "FLUX.1 Schnell",
@@ -37,43 +38,23 @@ DIFFUSION_MODELS = {
     "wan2.1_t2v_1.3B_fp16.safetensors": "Wan text to video",
     "wan2.1_i2v_480p_14B_fp16.safetensors": "Wan image to video",
 }
-# name: architecture, latent channels
+# With the latent channels of their VAEs.
 CHECKPOINTS = {
     "v1-5-pruned-emaonly-fp16.safetensors": ("SD 1.5", 4),
     "sd_xl_base_1.0.safetensors": ("SDXL", 4),
     "sd_xl_turbo_1.0_fp16.safetensors": ("SDXL", 4),
     "sd3_medium_incl_clips_t5xxlfp8.safetensors": ("SD3", 16),
     "instruct-pix2pix-00-22000.safetensors": ("instruct-pix2pix", 4),
+    "ltx-2-19b-distilled.safetensors": ("LTX with sound", 128),
 }
-
-
-def random(module):
-    generator = torch.Generator().manual_seed(0)
-    return {name: 0.1 * torch.randn(value.shape, generator=generator) for name, value in module.state_dict().items()}
-
-
-def picture_vae(channels):
-    metadata = {"tae_latent_channels": channels} if channels == 128 else None
-    return comfy.sd.VAE(sd=random(comfy.taesd.taesd.TAESD(latent_channels=channels)), metadata=metadata)
-
-
-def video_vae(channels):
-    return comfy.sd.VAE(sd=random(comfy.taesd.taehv.TAEHV(latent_channels=channels)))
-
-
-VAES = {
-    "ae.safetensors": lambda: picture_vae(16),
-    "flux2-vae.safetensors": lambda: picture_vae(128),
-    "qwen_image_vae.safetensors": lambda: video_vae(16),
-    "wan_2.1_vae.safetensors": lambda: video_vae(16),
-}
+TEXT_WIDTHS = {"umt5_xxl_fp8_e4m3fn_scaled.safetensors": 4096}
 
 
 class Text:
     """Embeddings drawn by the text."""
 
-    def __init__(self, pooled=tiny.WIDTH):
-        self.pooled = pooled
+    def __init__(self, width=tiny.WIDTH, pooled=tiny.WIDTH):
+        self.width, self.pooled = width, pooled
 
     def tokenize(self, text, **kwargs):
         return text
@@ -81,7 +62,7 @@ class Text:
     def encode_from_tokens_scheduled(self, text):
         generator = torch.Generator().manual_seed(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16))
         draw = lambda *shape: torch.randn(shape, generator=generator)
-        return [[draw(1, tiny.TOKENS, tiny.WIDTH), {"pooled_output": draw(1, self.pooled)}]]
+        return [[draw(1, tiny.TOKENS, self.width), {"pooled_output": draw(1, self.pooled)}]]
 
 
 class Vision:
@@ -96,21 +77,55 @@ class Vision:
         return out
 
 
+class Sound:
+    """The audio VAE: sounds of latents [B, 8, T, 16], a thousand samples for each of the T."""
+
+    latent_channels, latent_frequency_bins, output_sample_rate = 8, 16, 16000
+
+    def __init__(self):
+        self.first_stage_model = self
+
+    def throw_exception_if_invalid(self):
+        pass
+
+    def num_of_latents_from_frames(self, frames, rate):
+        return frames // 2
+
+    def decode(self, latent):
+        return latent.mean((1, 3)).repeat_interleave(1000, 1)[..., None].expand(-1, -1, 2).tanh()
+
+
+def video_vae(channels):
+    return comfy.sd.VAE(sd=tiny.random_weights(comfy.taesd.taehv.TAEHV(latent_channels=channels)).state_dict())
+
+
 def checkpoint(name, channels):
+    vae = video_vae(channels) if name == "LTX with sound" else tiny.small_vae(channels)
     if name == "SDXL":
-        model = tiny.patcher(comfy.supported_models.SDXL({**architectures.SDXL, "adm_in_channels": POOLED + 6 * 256}))
-        return model, Text(POOLED), picture_vae(channels), None
-    return architectures.build(name), Text(), picture_vae(channels), None
+        return tiny.patcher(comfy.supported_models.SDXL(dict(SDXL))), Text(pooled=POOLED), vae, None
+    return architectures.build(name), Text(), vae, None
+
+
+def wider():
+    """A LoRA that widens the input for a picture beside the latent, as FLUX.1 Depth's does."""
+    config = architectures.FLUX
+    shape = (config["hidden_size"], 2 * config["in_channels"] * config["patch_size"] ** 2)
+    draw = lambda *size: 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(2))
+    name = "diffusion_model.img_in"
+    tensors = {f"{name}.lora_up.weight": draw(shape[0], 4), f"{name}.lora_down.weight": draw(4, shape[1])}
+    return {**tensors, f"{name}.reshape_weight": torch.tensor(shape)}, {}
 
 
 def redux():
-    model = comfy.ldm.flux.redux.ReduxImageEncoder(txt_in_features=tiny.WIDTH)
-    model.load_state_dict(random(model))
-    return comfy.sd.StyleModel(model)
+    return comfy.sd.StyleModel(tiny.random_weights(comfy.ldm.flux.redux.ReduxImageEncoder(txt_in_features=tiny.WIDTH)))
+
+
+def text_encoder(ckpt_paths, **kwargs):
+    return Text(TEXT_WIDTHS.get(os.path.basename(ckpt_paths[0]), tiny.WIDTH))
 
 
 def instead(module, function, made):
-    """Replace a loader of the host; made: file name -> what to give for it, others go to the host."""
+    """Replace a loader of the host; made: {file name: a function that gives what it loads}. Other files go to the host."""
     original = getattr(module, function)
 
     def load(*args, **kwargs):
@@ -120,9 +135,21 @@ def instead(module, function, made):
     setattr(module, function, load)
 
 
-instead(comfy.sd, "load_diffusion_model", {file: lambda name=name: architectures.build(name) for file, name in DIFFUSION_MODELS.items()})
-instead(comfy.sd, "load_checkpoint_guess_config", {file: lambda made=made: checkpoint(*made) for file, made in CHECKPOINTS.items()})
-instead(nodes.VAELoader, "load_vae", {file: lambda made=made: (made(),) for file, made in VAES.items()})
-comfy.sd.load_clip = lambda *args, **kwargs: Text()
-comfy.clip_vision.load = lambda path: Vision()
+def each(table, load):
+    return {file: lambda entry=entry: load(entry) for file, entry in table.items()}
+
+
+instead(comfy.sd, "load_diffusion_model", each(DIFFUSION_MODELS, architectures.build))
+instead(comfy.sd, "load_checkpoint_guess_config", each(CHECKPOINTS, lambda entry: checkpoint(*entry)))
+vaes = each({"ae.safetensors": 16, "flux2-vae.safetensors": 128}, lambda channels: (tiny.small_vae(channels),))
+vaes |= each({"qwen_image_vae.safetensors": 16, "wan_2.1_vae.safetensors": 16}, lambda channels: (video_vae(channels),))
+instead(nodes.VAELoader, "load_vae", vaes)
+instead(comfy.utils, "load_torch_file", {"flux1-depth-dev-lora.safetensors": wider})
+instead(comfy.controlnet, "load_controlnet", {
+    "controlnet-union-sdxl-promax.safetensors": lambda: controlnets.unet({**SDXL, "num_head_channels": 64, "num_heads": -1}),
+    "flux.1-dev-controlnet-union.safetensors": lambda: controlnets.flux(True, control_latent_channels=16, num_union_modes=10),
+})  # fmt: skip
 comfy.sd.load_style_model = lambda path: redux()
+comfy.sd.load_clip = text_encoder
+comfy.clip_vision.load = lambda path: Vision()
+nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAELoader"].execute = classmethod(lambda cls, ckpt_name: (Sound(),))
