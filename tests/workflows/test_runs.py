@@ -3,6 +3,8 @@
 import copy
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,3 +86,31 @@ def test_it_runs_and_the_best_equals_the_stock_sampler(server, name):
     assert np.abs(group[: len(stock)] - stock).max() <= 3
     # Else the comparison would hold for any picture.
     assert np.abs(group[: len(stock)] - np.roll(stock, 1, axis=-2)).max() > 30
+
+
+def test_it_runs_from_the_shell(server, tmp_path):
+    """Videos and report end up in the folder that was asked for."""
+    settings = [
+        "Prompt.value=a hare",
+        "EmptyHunyuanLatentVideo.width=64",
+        "EmptyHunyuanLatentVideo.height=64",
+        "EmptyHunyuanLatentVideo.length=5",
+    ]
+    settings += ["Group KSampler.steps=3", "Group KSampler.starting_candidates=3", "Group KSampler.seed=9"]
+    command = [
+        sys.executable,
+        "-m",
+        "devtools.run",
+        shipped.FOLDER / "wan_text_to_video.json",
+        "--server",
+        server.address,
+        "--output",
+        tmp_path,
+    ]
+    done = subprocess.run(
+        [*command, *(part for setting in settings for part in ("--set", setting))], cwd=shipped.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert len(report["seeds"]) == 2 and set(report["seeds"]) <= {9, 10, 11}
+    assert [path.stat().st_size > 1000 for path in tmp_path.glob("*.mp4")] == [True, True]
