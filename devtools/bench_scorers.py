@@ -6,12 +6,12 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from .host import ROOT
+from .memory import peak_above
 
 POOLS = (16, 64, 128)
 PROGRESS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
@@ -98,16 +98,10 @@ def when_to_trust(garden, count):
 
 
 def measured(work):
-    """(seconds, MiB above the start) of a call; memory is a dash where the system does not tell."""
-    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    read = lambda key: int(status.read_text().split(key)[1].split()[0]) / 1024
-    if status.exists():
-        refs.write_text("5")  # sets the high-water mark to what is used now
-        before = read("VmRSS:")
+    """Seconds and peak memory of a call."""
     started = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - started
-    return f"{seconds:7.2f} s {read('VmHWM:') - before if status.exists() else float('nan'):7.0f} MiB"
+    taken = peak_above(work)
+    return f"{time.perf_counter() - started:7.2f} s {taken / 2**20:7.0f} MiB"
 
 
 def costs():
