@@ -9,6 +9,7 @@ python3 dev.py run workflows/garden.json --set 7.seed=5
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
 python3 dev.py bench scorers [...]       what scoring costs, and from which step on scores can be trusted
+python3 dev.py bench memory [...]        peak memory against the number of candidates, beside the stock sampler
 python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
 
@@ -45,8 +46,8 @@ def serve(host, arguments):
 
 
 def bench(host, arguments):
-    if arguments[:1] not in (["solver"], ["scorers"]):
-        print("dev.py bench needs to know what: solver or scorers.", file=sys.stderr)
+    if arguments[:1] not in (["solver"], ["scorers"], ["memory"]):
+        print("dev.py bench needs to know what: solver, scorers or memory.", file=sys.stderr)
         return 2
     return run(host, "-m", f"devtools.bench_{arguments[0]}", *arguments[1:])
 

@@ -5,11 +5,11 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from .memory import peak_above
 from .pack import load_host, load_pack
 
 POOLS = (16, 64, 128)
@@ -88,16 +88,10 @@ def when_to_trust(garden, count):
 
 
 def measured(work):
-    """(seconds, MiB above the start) of a call; memory is a dash where the system does not tell."""
-    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    read = lambda key: int(status.read_text().split(key)[1].split()[0]) / 1024
-    if status.exists():
-        refs.write_text("5")  # sets the high-water mark to what is used now
-        before = read("VmRSS:")
+    """Seconds and peak memory of a call."""
     started = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - started
-    return f"{seconds:7.2f} s {read('VmHWM:') - before if status.exists() else float('nan'):7.0f} MiB"
+    taken = peak_above(work)
+    return f"{time.perf_counter() - started:7.2f} s {taken / 2**20:7.0f} MiB"
 
 
 def costs():

@@ -98,6 +98,7 @@ class _GroupRun:
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, group.objective.needs_guidance)
+        del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
         for name in mixing(guider):
             self.hub.most_rows = 1
             self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")

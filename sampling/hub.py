@@ -108,10 +108,9 @@ class Hub:
     def run(self, after_step):
         """Run all to their end. after_step(living) is called whenever every living trajectory has done a step or is
         finished; it returns those that go on. Returns the trajectories that reached the end."""
-        started = list(self.living)
         try:
             with torch.no_grad():
-                for t in started:
+                for t in self.living:
                     t.resume()
                 while any(t.request is not None for t in self.living):
                     asking = [t for t in self.living if isinstance(t.request, ModelCall)]
@@ -125,7 +124,7 @@ class Hub:
                     for t in [t for t in self.living if t.request is not None]:
                         t.resume()
         finally:
-            for t in started:
+            for t in self.living:
                 t.stop()
         return self.living
 

@@ -42,15 +42,6 @@ def tiny_group(model, monkeypatch):
     return group(model, 7, tiny.empty_latent(model), candidates=8, size=2)[0]["samples"]
 
 
-def test_model_calls_do_not_grow_with_candidates(counted, monkeypatch):
-    model, rows = counted
-    monkeypatch.setattr(model, "get_free_memory", lambda device: 4.5 * model.model.memory_required([2, 16, 8, 8]) * 1.5)
-    for candidates in (4, 32):
-        rows.clear()
-        group(model, 1, tiny.empty_latent(model), candidates=candidates, steps=3)
-        assert max(rows) == 2 * 4
-
-
 @pytest.mark.parametrize(("rows", "fit"), [(1, 8), (3, 1)])
 def test_control_images_in_a_batch_are_evaluated_one_row_at_a_time(flow_model, rows, fit):
     """The host hands the first rows of a hint to whoever is in the call, also to later controls of a chain."""
