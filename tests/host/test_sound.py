@@ -7,6 +7,7 @@ import contract
 import pytest
 import tiny
 import torch
+from comfy.conds import CONDRegular
 from comfy.nested_tensor import NestedTensor
 from comfy_extras.nodes_custom_sampler import BasicScheduler, CFGGuider
 from comfy_extras.nodes_lt import LTXVConcatAVLatent
@@ -42,6 +43,8 @@ def test_a_mask_for_each_row(case):
         own = rows(slice(seed - 11, seed - 10))
         for ours, theirs in zip(got["noise_mask"][i : i + 1].unbind(), own["noise_mask"].unbind(), strict=True):
             assert torch.equal(ours, theirs)
+    got, _ = tiny.group(model, 11, random_latent(model, 3, noise_mask=mask[2:]), positive=positive, negative=negative)
+    assert [len(part) for part in got["noise_mask"].unbind()] == [1, 2]
 
 
 def test_scorers_see_the_video(case, monkeypatch):
@@ -50,6 +53,25 @@ def test_scorers_see_the_video(case, monkeypatch):
     monkeypatch.setattr(LatentDistance, "score", lambda self, pool: seen.append(pool.x0.shape) or score(self, pool))
     tiny.group(model, 7, architectures.latent(NAME, model), positive=positive, negative=negative)
     assert seen == [(2, 128, 3, 8, 8), (4, 128, 3, 8, 8)]  # the first is the scorer's trial
+
+
+def test_conditioning_that_draws_noise_by_the_seed(case, monkeypatch):
+    """As unCLIP does; a nested latent is encoded with the shapes of both its tensors."""
+    model, positive, negative = case
+    extra_conds = model.model.extra_conds
+
+    def noisy(**kwargs):
+        out, (video, sound) = extra_conds(**kwargs), kwargs["latent_shapes"]
+        text = out["c_crossattn"].cond
+        noise = torch.randn(text.shape, generator=torch.Generator().manual_seed(kwargs["seed"]))
+        out["c_crossattn"] = CONDRegular(text + 10 * noise * sound[2] / video[2])
+        return out
+
+    latent = architectures.latent(NAME, model)
+    plain = tiny.stock(model, 7, latent, positive, negative)
+    monkeypatch.setattr(model.model, "extra_conds", noisy)
+    assert tiny.relative_error(tiny.stock(model, 7, latent, positive, negative), plain) > 10 * contract.TOLERANCE
+    contract.assert_survivors_equal_stock(model, latent, positive, negative)
 
 
 def test_custom_sampling_and_its_report(case):
