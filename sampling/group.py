@@ -3,7 +3,6 @@
 import logging
 import time
 from collections import deque
-from dataclasses import replace
 
 import torch
 from comfy.samplers import Sampler
@@ -47,7 +46,8 @@ class GroupSampler(Sampler):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         self.sampler = sampler
-        self.schedule = Schedule(starting_candidates, output_group_size, pruning_ratio, start_percent)
+        self.starting_candidates = starting_candidates
+        self.schedule = lambda start: Schedule(start, output_group_size, pruning_ratio, start_percent)
         self.objective = objective
         self.vae = vae
         self.batch_index = batch_index
@@ -80,8 +80,8 @@ class _GroupRun:
     def sample(self, noise, latent_image, denoise_mask, disable_pbar, sampler_kwargs):
         group, guider = self.group, self.guider
         self.shapes = _latent_shapes(guider, latent_image)
-        count = latent_image.shape[0] if latent_image.shape[0] > 1 else group.schedule.start
-        self.schedule = replace(group.schedule, start=count)
+        count = latent_image.shape[0] if latent_image.shape[0] > 1 else group.starting_candidates
+        self.schedule = group.schedule(count)
         if count > self.schedule.end and not group.objective.scorers:
             raise ValueError(
                 "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
@@ -95,6 +95,11 @@ class _GroupRun:
         self.previewer, self.left_out = None, set()
         if count > self.schedule.end:
             self.prepare_selections(latent_image)
+        prompts = max((len(c["cross_attn"]) for entries in guider.conds.values() for c in entries if "cross_attn" in c), default=1)
+        if prompts > 1 and latent_image.shape[0] == 1:
+            self.warn(
+                f"The conditioning holds {prompts} prompts but the latent has one row: every candidate uses the first prompt, as it would alone. For a prompt each, connect a latent batch of {prompts} (Repeat Latent Batch)."
+            )
         candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, group.objective.needs_guidance)

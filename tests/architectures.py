@@ -6,12 +6,8 @@ blocks), Qwen-Image always 24 heads of 128, Z-Image by its 3840 numbers per toke
 """
 
 import json
-import os
-import tempfile
 
 import comfy.supported_models as models
-import comfy.utils
-import folder_paths
 import node_helpers
 import nodes
 import tiny
@@ -124,14 +120,8 @@ def metadata(name):
 
 def loaded(name):
     """The model by the host's UNETLoader from such a file. name: one of LOADABLE."""
-    with tempfile.TemporaryDirectory() as folder:
-        comfy.utils.save_torch_file(state_dict(name), os.path.join(folder, "tiny.safetensors"), metadata(name))
-        paths, _ = folder_paths.folder_names_and_paths["diffusion_models"]
-        paths.insert(0, folder)
-        try:
-            return nodes.UNETLoader().load_unet("tiny.safetensors", "default")[0]
-        finally:
-            paths.remove(folder)
+    with tiny.as_file("diffusion_models", state_dict(name), metadata(name)) as file:
+        return nodes.UNETLoader().load_unet(file, "default")[0]
 
 
 def build(name):
@@ -142,6 +132,8 @@ def text(name, seed, rows=1):
     """CONDITIONING with what the architecture's nodes add to it."""
     _, config, added = ARCHITECTURES[name]
     width = config.get("text_dim") or config.get("caption_channels") or WIDTH
+    if config is LTX_AV and rows > 1:
+        width *= 2  # as it leaves the connectors, which take one prompt at a time in ComfyUI 0.18.2
     return node_helpers.conditioning_set_values(tiny.text(seed, rows, width), added)
 
 

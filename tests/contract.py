@@ -1,9 +1,13 @@
-"""The contract as three assertions, for whatever a model is given."""
+"""The contract as assertions, for whatever a model is given."""
 
 import comfy.model_management
+import comfy.samplers
 import pytest
 import tiny
 import torch
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
+from group_inference.nodes.group_sampler import GroupSamplerNode
+from group_inference.scorers.latent import LatentDistance
 
 TOLERANCE = 1e-4
 
@@ -15,8 +19,27 @@ def assert_survivors_equal_stock(model, latent, positive=None, negative=None, se
         alone = tiny.stock(model, own, latent, positive, negative, **settings)
         assert all(torch.isfinite(part).all() for part in (alone.unbind() if alone.is_nested else [alone]))
         assert tiny.relative_error(got["samples"][i : i + 1], alone) < TOLERANCE
-    assert len(report["seeds"]) == 2
+    assert len(set(report["seeds"])) == 2
     return report
+
+
+def custom_sampling(guider, sampler, sigmas, seed, latent):
+    """Both outputs of SamplerCustomAdvanced."""
+    with torch.inference_mode():
+        out = SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent)
+    return [output["samples"] for output in out.args]
+
+
+def assert_custom_sampling_equals_stock(guider, sigmas, latent, sampler_name="euler"):
+    """The same for SamplerCustomAdvanced and both its outputs. Returns the GroupSampler and its results."""
+    sampler = comfy.samplers.sampler_object(sampler_name)
+    group = GroupSamplerNode.execute(sampler, 4, 2, 0.25, pairwise=LatentDistance())[0]
+    found = custom_sampling(guider, group, sigmas, 7, latent)
+    for i, own in enumerate(group.last_run.seeds):
+        for ours, alone in zip(found, custom_sampling(guider, sampler, sigmas, own, latent), strict=True):
+            assert tiny.relative_error(ours[i : i + 1], alone) < TOLERANCE
+    assert len(set(group.last_run.seeds)) == 2
+    return group, found[0]
 
 
 def assert_rows_equal_stock(model, inputs, seed=11, **settings):

@@ -1,11 +1,16 @@
 """Models of the host's own classes, small and with random weights, and the stock run that everything is compared to."""
 
 import json
+import os
+import tempfile
+from contextlib import contextmanager
 
 import comfy.model_patcher
 import comfy.sample
 import comfy.sd
 import comfy.supported_models
+import comfy.utils
+import folder_paths
 import nodes
 import torch
 from comfy.taesd.taesd import TAESD
@@ -64,6 +69,19 @@ def small_vae(channels=16):
     # FLUX.2's has its 128 channels from places, not from weights.
     metadata = {"tae_latent_channels": channels} if channels == 128 else None
     return comfy.sd.VAE(sd={**weights, "vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)}, metadata=metadata)
+
+
+@contextmanager
+def as_file(kind, tensors, metadata=None):
+    """Its name while there is a file of these tensors in one of the host's model folders, such as loras."""
+    paths, _ = folder_paths.folder_names_and_paths[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        comfy.utils.save_torch_file(tensors, os.path.join(folder, "tiny.safetensors"), metadata)
+        paths.insert(0, folder)
+        try:
+            yield "tiny.safetensors"
+        finally:
+            paths.remove(folder)
 
 
 def channels(model):

@@ -12,8 +12,6 @@ from group_inference.nodes.group_sampler import GroupSamplerNode
 from group_inference.sampling.coupling import mixing
 from group_inference.scorers.latent import LatentDistance
 
-TOLERANCE = 1e-4
-
 
 def patched(file, node, *arguments):
     """A function that applies one of the host's nodes to a model."""
@@ -93,13 +91,6 @@ def test_what_adds_up_over_calls_is_refused(flow_model):
         check(patched("nodes_apg", "APG", 1.0, 5.0, -0.5), flow_model)
 
 
-def custom(guider, sampler, sigmas, seed, latent):
-    from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
-
-    with torch.inference_mode():
-        return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent).args[0]["samples"]
-
-
 def guiders(model):
     from comfy_extras import nodes_custom_sampler, nodes_perpneg
 
@@ -115,15 +106,8 @@ def guiders(model):
 @pytest.mark.parametrize("name", ["basic", "cfg", "dual cfg", "dual cfg nested", "perp-neg"])
 @pytest.mark.parametrize("model", ["flow", "eps"], indirect=True)
 def test_survivors_equal_stock_runs_under_a_guider(model, name):
-    guider, latent = guiders(model)[name].args[0], tiny.empty_latent(model)
-    euler, sigmas = (
-        comfy.samplers.sampler_object("euler"),
-        comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 6),
-    )
-    group = GroupSamplerNode.execute(euler, 4, 2, 0.25, pairwise=LatentDistance()).args[0]
-    got = custom(guider, group, sigmas, 7, latent)
-    for row, seed in zip(got, group.last_run.seeds, strict=True):
-        assert tiny.relative_error(row[None], custom(guider, euler, sigmas, seed, latent)) < TOLERANCE
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "normal", 6)
+    contract.assert_custom_sampling_equals_stock(guiders(model)[name].args[0], sigmas, tiny.empty_latent(model))
 
 
 def test_split_sigmas_finish_what_a_group_began(flow_model):
@@ -134,13 +118,13 @@ def test_split_sigmas_finish_what_a_group_began(flow_model):
     euler = comfy.samplers.sampler_object("euler")
     sigmas = comfy.samplers.calculate_sigmas(flow_model.get_model_object("model_sampling"), "normal", 6)
     group = GroupSamplerNode.execute(euler, 4, 2, 0.5, pairwise=LatentDistance()).args[0]
-    half = custom(guider, group, sigmas[:4], 7, latent)
+    half, _ = contract.custom_sampling(guider, group, sigmas[:4], 7, latent)
     with torch.inference_mode():
         whole = SamplerCustomAdvanced.execute(DisableNoise.execute().args[0], guider, euler, sigmas[3:], {"samples": half}).args[0][
             "samples"
         ]
     for row, seed in zip(whole, group.last_run.seeds, strict=True):
-        assert tiny.relative_error(row[None], custom(guider, euler, sigmas, seed, latent)) < TOLERANCE
+        assert tiny.relative_error(row[None], contract.custom_sampling(guider, euler, sigmas, seed, latent)[0]) < contract.TOLERANCE
 
 
 def regional(seed, **options):

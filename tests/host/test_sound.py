@@ -3,18 +3,18 @@
 import json
 
 import architectures
-import comfy.samplers
-import comfy_extras.nodes_custom_sampler as custom
+import contract
 import pytest
 import tiny
 import torch
+from comfy.conds import CONDRegular
 from comfy.nested_tensor import NestedTensor
+from comfy_extras.nodes_custom_sampler import BasicScheduler, CFGGuider
 from comfy_extras.nodes_lt import LTXVConcatAVLatent
-from group_inference.nodes.group_sampler import GroupReport, GroupSamplerNode
+from group_inference.nodes.group_sampler import GroupReport
 from group_inference.nodes.qip_selector import QIPSelector
 from group_inference.scorers.latent import LatentDistance
 
-TOLERANCE = 1e-4
 NAME = "LTX with sound"
 
 
@@ -29,10 +29,6 @@ def random_latent(model, rows, **more):
     return LTXVConcatAVLatent.execute({"samples": video, **more}, {"samples": sound})[0]
 
 
-def part(latent, i):
-    return {key: value[i : i + 1] for key, value in latent.items()}
-
-
 def test_a_mask_for_each_row(case):
     """First frames that stay, as image to video has them: other ones in each row, and all of the sound is made."""
     model, positive, negative = case
@@ -40,12 +36,15 @@ def test_a_mask_for_each_row(case):
     for row in range(3):
         mask[row, :, :row] = 0.0
     latent = random_latent(model, 3, noise_mask=mask)
+    rows = lambda at: {key: value[at] for key, value in latent.items()}
+    contract.assert_rows_equal_stock(model, lambda at: (rows(at), positive, negative))
     got, report = tiny.group(model, 11, latent, positive=positive, negative=negative)
     for i, seed in enumerate(report["seeds"]):
-        own = part(latent, seed - 11)
-        assert tiny.relative_error(got["samples"][i : i + 1], tiny.stock(model, seed, own, positive, negative)) < TOLERANCE
+        own = rows(slice(seed - 11, seed - 10))
         for ours, theirs in zip(got["noise_mask"][i : i + 1].unbind(), own["noise_mask"].unbind(), strict=True):
             assert torch.equal(ours, theirs)
+    got, _ = tiny.group(model, 11, random_latent(model, 3, noise_mask=mask[2:]), positive=positive, negative=negative)
+    assert [len(part) for part in got["noise_mask"].unbind()] == [1, 2]
 
 
 def test_scorers_see_the_video(case, monkeypatch):
@@ -56,23 +55,31 @@ def test_scorers_see_the_video(case, monkeypatch):
     assert seen == [(2, 128, 3, 8, 8), (4, 128, 3, 8, 8)]  # the first is the scorer's trial
 
 
+def test_conditioning_that_draws_noise_by_the_seed(case, monkeypatch):
+    """As unCLIP does; a nested latent is encoded with the shapes of both its tensors."""
+    model, positive, negative = case
+    extra_conds = model.model.extra_conds
+
+    def noisy(**kwargs):
+        out, (video, sound) = extra_conds(**kwargs), kwargs["latent_shapes"]
+        text = out["c_crossattn"].cond
+        noise = torch.randn(text.shape, generator=torch.Generator().manual_seed(kwargs["seed"]))
+        out["c_crossattn"] = CONDRegular(text + 10 * noise * sound[2] / video[2])
+        return out
+
+    latent = architectures.latent(NAME, model)
+    plain = tiny.stock(model, 7, latent, positive, negative)
+    monkeypatch.setattr(model.model, "extra_conds", noisy)
+    assert tiny.relative_error(tiny.stock(model, 7, latent, positive, negative), plain) > 10 * contract.TOLERANCE
+    contract.assert_survivors_equal_stock(model, latent, positive, negative)
+
+
 def test_custom_sampling_and_its_report(case):
     model, positive, negative = case
-    euler, latent = comfy.samplers.sampler_object("euler"), architectures.latent(NAME, model)
-
-    def sample(sampler, seed):
-        with torch.inference_mode():
-            guider = custom.CFGGuider.execute(model, positive, negative, 4.0)[0]
-            sigmas = custom.BasicScheduler.execute(model, "normal", 6, 1.0)[0]
-            out = custom.SamplerCustomAdvanced.execute(custom.RandomNoise.execute(seed)[0], guider, sampler, sigmas, latent)
-        return [o["samples"] for o in out.args]
-
-    group = GroupSamplerNode.execute(euler, 4, 2, 0.25, pairwise=LatentDistance())[0]
-    found = sample(group, 7)
-    seeds = json.loads(GroupReport.execute(group, {"samples": found[0]})[0])["seeds"]
-    for i, seed in enumerate(seeds):
-        for ours, alone in zip(found, sample(euler, seed), strict=True):
-            assert tiny.relative_error(ours[i : i + 1], alone) < TOLERANCE
+    guider = CFGGuider.execute(model, positive, negative, 4.0)[0]
+    sigmas = BasicScheduler.execute(model, "normal", 6, 1.0)[0]
+    group, samples = contract.assert_custom_sampling_equals_stock(guider, sigmas, architectures.latent(NAME, model))
+    assert json.loads(GroupReport.execute(group, {"samples": samples})[0])["seeds"] == group.last_run.seeds
 
 
 def test_the_selector_keeps_picture_and_sound_together():
