@@ -48,7 +48,7 @@ def test_what_was_finished_is_saved_when_something_fails_later(server, tmp_path)
     (("no such.json",), "There is no file no such.json."),
     ((GARDEN, "--set", "99.seed=1"), "--set names 0 nodes by '99', not one: the workflow has 1 (GardenLoader), 2"),
     ((GARDEN, "--set", "CLIPTextEncode.text=a"), "--set names 2 nodes by 'CLIPTextEncode'"),
-    ((GARDEN, "--set", "7.sed=1"), "Node 7 has no input 'sed': it has model, positive"),
+    ((GARDEN, "--set", "7.sed=1"), "Node 7 has no input 'sed': it has seed, steps"),
     ((GARDEN, "--set", "7"), "--set needs NODE.INPUT=VALUE, not '7'."),
     ((GARDEN, "--server", "http://127.0.0.1:9"), "No ComfyUI answers at http://127.0.0.1:9"),
 ])  # fmt: skip
