@@ -47,12 +47,21 @@ class GroupSampler(Sampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         self.sampler = sampler
         self.starting_candidates = starting_candidates
-        self.schedule = lambda start: Schedule(start, output_group_size, pruning_ratio, start_percent)
+        self.pruning = output_group_size, pruning_ratio, start_percent
         self.objective = objective
         self.vae = vae
         self.batch_index = batch_index
         self.ends_with_batch = ends_with_batch
         self.runs = deque(maxlen=REMEMBERED_RUNS)
+
+    def schedule(self, rows):
+        """The Schedule for a latent of so many rows. Raises ValueError for sizes that do not fit and for nothing to score with."""
+        schedule = Schedule(rows if rows > 1 else self.starting_candidates, *self.pruning)
+        if schedule.start > schedule.end and not self.objective.scorers:
+            raise ValueError(
+                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
+            )
+        return schedule
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
         return _GroupRun(self, model_wrap, sigmas, extra_args, callback).sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
@@ -80,12 +89,8 @@ class _GroupRun:
     def sample(self, noise, latent_image, denoise_mask, disable_pbar, sampler_kwargs):
         group, guider = self.group, self.guider
         self.shapes = _latent_shapes(guider, latent_image)
-        count = latent_image.shape[0] if latent_image.shape[0] > 1 else group.starting_candidates
-        self.schedule = group.schedule(count)
-        if count > self.schedule.end and not group.objective.scorers:
-            raise ValueError(
-                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
-            )
+        self.schedule = group.schedule(latent_image.shape[0])
+        count = self.schedule.start
         refuse_caches(guider)
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0

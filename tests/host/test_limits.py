@@ -106,8 +106,9 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("change", "sentence"), ERRORS)
-def test_bad_input_is_named_before_the_model_runs(counted, change, sentence):
+def test_bad_input_is_named_before_the_model_is_loaded(counted, change, sentence, monkeypatch):
     model, rows = counted
+    monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda *args, **kwargs: rows.append("loaded"))
     inputs = {"candidates": 4, "size": 2, "denoise": 1.0, "pairwise": LatentDistance(), "rows": 1, **change}
     with pytest.raises(ValueError, match=sentence), torch.inference_mode():
         GroupKSampler.execute(
