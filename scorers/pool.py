@@ -18,7 +18,6 @@ one backbone share a single forward pass.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -37,13 +36,16 @@ class Pool:
     sigma: float = 0.0
     guidance: torch.Tensor | None = None
     _features: dict = field(default_factory=dict, init=False, repr=False)
+    _frames: list = field(default_factory=list, init=False, repr=False)
 
-    @cached_property
+    @property
     def frames(self):
         """Pools of pictures [M, H, W, 3]: one for each key frame of videos, of anything else the pool itself."""
         if self.images is None or self.images.ndim == 4:
-            return [self]
-        return [replace(self, images=frame) for frame in self.images.unbind(1)]
+            return [self]  # not kept: a pool that holds itself would live on, with its pictures, after its round
+        if not self._frames:
+            self._frames = [replace(self, images=frame) for frame in self.images.unbind(1)]
+        return self._frames
 
     def features(self, backbone):
         """backbone(images), computed once per pool; of videos ask their `frames`."""

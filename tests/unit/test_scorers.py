@@ -1,7 +1,9 @@
 """Scorers against their formulas, computed another way in float64."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +167,20 @@ def test_a_pool_of_videos_has_a_pool_of_pictures_for_each_frame():
         assert (frame.x0 is x0, frame.progress, frame.sigma, frame.guidance is guidance) == (True, 0.5, 7.0, True)
     for still in (Pool(videos[:, 0]), Pool(None, x0)):
         assert len(still.frames) == 1 and still.frames[0] is still
+
+
+@pytest.mark.parametrize("shape", [(4, 8, 8, 3), (4, 3, 8, 8, 3)], ids=["pictures", "videos"])
+def test_a_pool_goes_with_its_round(shape):
+    """Not when Python next looks for what holds itself: the pictures are the larger part of a run's memory."""
+    gc.disable()
+    try:
+        pool = Pool(torch.rand(shape))
+        assert all(frame.images.ndim == 4 for frame in pool.frames)
+        alive = weakref.ref(pool)
+        del pool
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_motion_shares_each_frames_forward_pass(installed, monkeypatch):
