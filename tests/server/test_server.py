@@ -79,6 +79,7 @@ def test_the_group_is_more_different_than_the_first_seeds(server, graph):
 
 
 def test_the_custom_sampling_graph(server, graph):
+    graph["7"]["inputs"]["seed"] = 31  # an older host tells no outputs of what it has done before
     expected = run(server, graph)
     settings = graph["7"]["inputs"]
     shared = ("starting_candidates", "output_group_size", "pruning_ratio", "lambda_score", "unary", "pairwise", "vae", "start_percent")

@@ -16,6 +16,7 @@ import comfy.supported_models
 import comfy.taesd.taehv
 import comfy.utils
 import controlnets
+import folder_paths
 import nodes
 import tiny
 import torch
@@ -78,21 +79,21 @@ class Vision:
 
 
 class Sound:
-    """The audio VAE: sounds of latents [B, 8, T, 16], a thousand samples for each of the T."""
+    """The audio VAE, without its decoder: what the empty latent node asks of it."""
 
-    latent_channels, latent_frequency_bins, output_sample_rate = 8, 16, 16000
+    latent_channels, latent_frequency_bins, sample_rate = 8, 16, 16000
 
     def __init__(self):
         self.first_stage_model = self
 
-    def throw_exception_if_invalid(self):
-        pass
-
     def num_of_latents_from_frames(self, frames, rate):
         return frames // 2
 
-    def decode(self, latent):
-        return latent.mean((1, 3)).repeat_interleave(1000, 1)[..., None].expand(-1, -1, 2).tanh()
+
+def sound(latent):
+    """AUDIO of a latent [B, 8, T, 16]: a thousand samples for each of the T."""
+    waveform = latent.mean((1, 3)).repeat_interleave(1000, 1).tanh()
+    return {"waveform": waveform[:, None].expand(-1, 2, -1), "sample_rate": Sound.sample_rate}
 
 
 def video_vae(channels):
@@ -113,7 +114,7 @@ def wider():
     draw = lambda *size: 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(2))
     name = "diffusion_model.img_in"
     tensors = {f"{name}.lora_up.weight": draw(shape[0], 4), f"{name}.lora_down.weight": draw(4, shape[1])}
-    return {**tensors, f"{name}.reshape_weight": torch.tensor(shape)}, {}
+    return {**tensors, f"{name}.reshape_weight": torch.tensor(shape)}
 
 
 def redux():
@@ -144,7 +145,7 @@ instead(comfy.sd, "load_checkpoint_guess_config", each(CHECKPOINTS, lambda entry
 vaes = each({"ae.safetensors": 16, "flux2-vae.safetensors": 128}, lambda channels: (tiny.small_vae(channels),))
 vaes |= each({"qwen_image_vae.safetensors": 16, "wan_2.1_vae.safetensors": 16}, lambda channels: (video_vae(channels),))
 instead(nodes.VAELoader, "load_vae", vaes)
-instead(comfy.utils, "load_torch_file", {"flux1-depth-dev-lora.safetensors": wider})
+comfy.utils.save_torch_file(wider(), folder_paths.get_full_path("loras", "flux1-depth-dev-lora.safetensors"))
 instead(comfy.controlnet, "load_controlnet", {
     "controlnet-union-sdxl-promax.safetensors": lambda: controlnets.unet({**SDXL, "num_head_channels": 64, "num_heads": -1}),
     "flux.1-dev-controlnet-union.safetensors": lambda: controlnets.flux(True, control_latent_channels=16, num_union_modes=10),
@@ -153,3 +154,4 @@ comfy.sd.load_style_model = lambda path: redux()
 comfy.sd.load_clip = text_encoder
 comfy.clip_vision.load = lambda path: Vision()
 nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAELoader"].execute = classmethod(lambda cls, ckpt_name: (Sound(),))
+nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAEDecode"].execute = classmethod(lambda cls, samples, audio_vae: (sound(samples["samples"]),))
