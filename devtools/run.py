@@ -47,6 +47,17 @@ def set_input(graph, text):
         inputs[name] = value
 
 
+def refuse_missing_files(client, workflow, graph):
+    """Raise HostError that says where the model files are to be had which the workflow names and this ComfyUI lacks."""
+    used = {value for node in graph.values() for value in node["inputs"].values() if isinstance(value, str)}
+    nodes = json.loads(workflow.read_text(encoding="utf-8")).get("nodes", [])
+    models = {model["name"]: model for node in nodes for model in node["properties"].get("models", [])}
+    wanted = [model for name, model in models.items() if name in used and name not in client.get(f"/models/{model['directory']}")]
+    if wanted:
+        files = ", ".join(f"{model['name']} in models/{model['directory']} (from {model['url']})" for model in wanted)
+        raise HostError(f"This ComfyUI does not have all files that {workflow.name} needs: {files}.")
+
+
 async def follow(client, graph, identity):
     """Submit and show each node's progress until the workflow is done; its history entry."""
     import aiohttp  # of the host
@@ -105,6 +116,7 @@ def main():
         running = Server(host, device_arguments(host.python), options.output / "comfyui.log", user_folders(host))
     with running as client:
         try:
+            refuse_missing_files(client, options.workflow, graph)
             entry = asyncio.run(follow(client, graph, uuid.uuid4().hex))
         except OSError as e:
             raise HostError(f"No ComfyUI answers at {client.address} ({e}): start it, or leave --server out.") from e

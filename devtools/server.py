@@ -88,7 +88,11 @@ class Client:
         """Queue a graph in API form; its id. Raises HostError with the host's words if it is refused."""
         answer = self.post("/prompt", {"prompt": graph, **extra})
         if "prompt_id" not in answer:
-            raise HostError(f"The server refused the workflow: {json.dumps(answer)}")
+            found = [
+                (i, node["class_type"], e["details"] or e["message"]) for i, node in answer["node_errors"].items() for e in node["errors"]
+            ]
+            details = "; ".join(f"node {i} ({kind}): {what}" for i, kind, what in found) or answer["error"]["message"]
+            raise HostError(f"ComfyUI refused the workflow: {details}")
         return answer["prompt_id"]
 
     def wait(self, prompt, seconds=600):

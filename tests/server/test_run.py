@@ -55,3 +55,12 @@ def test_what_was_finished_is_saved_when_something_fails_later(server, tmp_path)
 def test_each_mistake_is_one_sentence(arguments, sentence, tmp_path):
     done = run(*arguments, "--output", tmp_path)
     assert done.returncode == 1 and done.stderr.startswith(sentence) and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (("workflows/sd15.json",), "This ComfyUI does not have all files that sd15.json needs: v1-5-pruned-emaonly-fp16.safetensors in models/checkpoints (from https://"),
+    ((GARDEN, "--set", "5.scorer.model=no such folder"), "ComfyUI refused the workflow: node 5 (UnaryScorer): scorer.model: 'no such folder' not in "),
+])  # fmt: skip
+def test_what_the_server_lacks_is_one_sentence(server, arguments, sentence, tmp_path):
+    done = run(*arguments, "--server", server.address, "--output", tmp_path)
+    assert done.returncode == 1 and done.stderr.startswith(sentence) and done.stderr.count("\n") == 1
