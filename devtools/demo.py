@@ -1,15 +1,12 @@
 """python3 dev.py demo: the garden workflow through a real server, beside plain sampling of the first K seeds."""
 
-import io
 import json
-import os
 import sys
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .host import ROOT, Host, HostError
+from .host import ROOT, HostError, host_in_use
 from .server import Server, device_arguments
 
 OUTPUT = ROOT / "output"
@@ -78,7 +75,7 @@ def side_by_side(rows):
 
 
 def main():
-    host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours=False)
+    host = host_in_use()
     graph = with_plain_sampling(json.loads(WORKFLOW.read_text()))
     sampler = graph["7"]["inputs"]
     OUTPUT.mkdir(exist_ok=True)
@@ -87,10 +84,7 @@ def main():
         if server.error(entry):
             raise HostError(server.error(entry))
         outputs = entry["outputs"]
-        pictures = {
-            name: [Image.open(io.BytesIO(server.image(i))).convert("RGB") for i in outputs[f"save {name}"]["images"]]
-            for name in ("plain", "group")
-        }
+        pictures = {name: server.pictures(entry, f"save {name}") for name in ("plain", "group")}
         reports = {name: json.loads(outputs[f"report {name}"]["text"][0]) for name in ("plain", "group")}
         run = json.loads(outputs["10"]["text"][0])
     figures = {name: measure(report) for name, report in reports.items()}

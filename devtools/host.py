@@ -46,6 +46,11 @@ class Host:
     transformers4: Path | None = None
 
 
+def host_in_use():
+    """The host that this process runs in, as dev.py started it."""
+    return Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours="GROUP_INFERENCE_HOST" in os.environ)
+
+
 def find_host():
     """The host in use. Raises HostError. Downloads only what is missing from the cache."""
     python = os.environ.get("COMFYUI_PYTHON", sys.executable)

@@ -4,12 +4,11 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import sys
 import uuid
 from pathlib import Path
 
-from .host import Host, HostError
+from .host import HostError, host_in_use
 from .server import Client, Server, device_arguments, user_folders
 
 
@@ -112,7 +111,7 @@ def main():
     if options.server:
         running = contextlib.nullcontext(Client(options.server))
     else:
-        host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours="GROUP_INFERENCE_HOST" in os.environ)
+        host = host_in_use()
         running = Server(host, device_arguments(host.python), options.output / "comfyui.log", user_folders(host))
     with running as client:
         try:

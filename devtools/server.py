@@ -1,5 +1,6 @@
 """A ComfyUI server with this pack, on a folder of its own: a user's models, outputs and settings are not touched."""
 
+import io
 import json
 import os
 import shutil
@@ -112,6 +113,13 @@ class Client:
             if kind == "execution_error":
                 return data["exception_message"].strip()
         return None
+
+    def pictures(self, entry, node):
+        """PIL images of what a node has shown or saved, none if it did neither. entry: of the history."""
+        from PIL import Image  # of the host
+
+        found = entry["outputs"].get(node, {}).get("images", [])
+        return [Image.open(io.BytesIO(self.image(one))).convert("RGB") for one in found]
 
     def image(self, entry):
         """Raw bytes of one of a history entry's images: {"filename", "subfolder", "type"}."""

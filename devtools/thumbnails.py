@@ -4,15 +4,12 @@ The models that the workflows are for cannot be had here, so a picture shows the
 sixteen, and before it the picture that they were made from, where the task has one.
 """
 
-import io
 import json
-import os
 import sys
-from pathlib import Path
 
 from PIL import Image
 
-from .host import ROOT, Host
+from .host import ROOT, HostError, host_in_use
 from .server import Server, device_arguments
 
 FOLDER = ROOT / "workflows"
@@ -63,11 +60,6 @@ def graph_of(name, number):
     return graph
 
 
-def pictures(server, entry, node):
-    found = entry["outputs"].get(node, {}).get("images", [])
-    return [Image.open(io.BytesIO(server.image(image))).convert("RGB") for image in found]
-
-
 def sheet(source, group):
     """The source, if any, at the left in the height of two; the group beside it, two by two."""
     left = 2 * SIDE * len(source)
@@ -80,20 +72,26 @@ def sheet(source, group):
 
 
 def main():
-    host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours=False)
+    host = host_in_use()
     names = sorted(path.stem for path in FOLDER.glob("*.json"))
+    wanted = sys.argv[1:] or names
+    if unknown := [name for name in wanted if name not in names]:
+        raise HostError(f"There is no workflow named {unknown[0]}: there are {', '.join(names)}.")
     log = ROOT / "output" / "comfyui.log"
     log.parent.mkdir(exist_ok=True)
     with Server(host, device_arguments(host.python), log) as server:
         for number, name in enumerate(names):
-            if sys.argv[1:] and name not in sys.argv[1:]:
+            if name not in wanted:
                 continue
             entry = server.wait(server.submit(graph_of(name, number)))
             if error := server.error(entry):
-                sys.exit(error)
-            sheet(pictures(server, entry, "save source"), pictures(server, entry, "9")).save(FOLDER / f"{name}.jpg", quality=85)
+                raise HostError(error)
+            sheet(server.pictures(entry, "save source"), server.pictures(entry, "9")).save(FOLDER / f"{name}.jpg", quality=85)
             print(FOLDER / f"{name}.jpg")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HostError as e:
+        sys.exit(str(e))

@@ -1,4 +1,4 @@
-"""Tiny ControlNets of the host's own classes, with random weights."""
+"""Tiny ControlNets of the host's own classes and a control LoRA, with random weights."""
 
 import copy
 
@@ -37,3 +37,15 @@ def sd3(config):
 
 def typed(net, kind):
     return SetUnionControlNetType.execute(net, kind)[0]
+
+
+def lora(rank=4):
+    """A file like the LoRAs of FLUX.1 Depth and Canny, which widen the model's input for a picture beside the latent."""
+    hidden = architectures.FLUX["hidden_size"]
+    random = lambda *shape: torch.randn(*shape, generator=torch.Generator().manual_seed(8))
+    return {
+        "img_in.lora_A.weight": random(rank, 128),
+        "img_in.lora_B.weight": 0.2 * random(hidden, rank),
+        "img_in.lora_B.bias": 0.1 * random(hidden),
+        "single_blocks.0.norm.key_norm.scale": 1 + 0.1 * random(hidden),
+    }

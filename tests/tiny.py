@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import comfy.model_patcher
 import comfy.sample
 import comfy.sd
-import comfy.supported_models
 import comfy.utils
 import folder_paths
 import nodes
@@ -37,25 +36,6 @@ def patcher(config):
     config.set_inference_dtype(torch.float32, None)
     model = random_weights(config.get_model({}, "", device="cpu"))
     return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
-
-
-def flux():
-    """A flow model: Flux with one double and one single block, 16 latent channels."""
-    return patcher(comfy.supported_models.FluxSchnell({
-        "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "vec_in_dim": WIDTH, "context_in_dim": WIDTH, "hidden_size": 32,
-        "mlp_ratio": 2.0, "num_heads": 1, "depth": 1, "depth_single_blocks": 1, "axes_dim": [8, 12, 12], "theta": 10000, "qkv_bias": True,
-        "guidance_embed": False, "txt_ids_dims": [],
-    }))  # fmt: skip
-
-
-def sd15():
-    """An eps-prediction model: the Stable Diffusion 1 U-Net with 32 channels and two levels, 4 latent channels."""
-    return patcher(comfy.supported_models.SD15({
-        "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "num_res_blocks": [1, 1], "channel_mult": [1, 2],
-        "transformer_depth": [1, 1], "transformer_depth_output": [1, 1, 1, 1], "transformer_depth_middle": 1, "use_spatial_transformer": True,
-        "context_dim": WIDTH, "num_heads": 4, "num_head_channels": -1, "legacy": False, "use_linear_in_transformer": False, "adm_in_channels": None,
-        "use_temporal_attention": False, "use_temporal_resblock": False,
-    }))  # fmt: skip
 
 
 def small_vae(channels=16):

@@ -6,7 +6,7 @@ from devtools.pack import load_host
 
 load_host("--cpu")
 
-import tiny  # noqa: E402
+import architectures  # noqa: E402
 import torch  # noqa: E402
 
 # Models this small lose more to threads that wait for each other than they win by them.
@@ -15,12 +15,14 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def flow_model():
-    return tiny.flux()
+    """Of the flow kind, with 16 latent channels."""
+    return architectures.made("FLUX.1 Schnell")
 
 
 @pytest.fixture(scope="session")
 def eps_model():
-    return tiny.sd15()
+    """Of the kind that predicts noise, with 4 latent channels."""
+    return architectures.made("SD 1.5")
 
 
 @pytest.fixture

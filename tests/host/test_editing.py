@@ -5,6 +5,7 @@ import comfy.ldm.flux.redux
 import comfy.sd
 import comfy.supported_models as models
 import contract
+import controlnets
 import nodes
 import pytest
 import tiny
@@ -90,16 +91,9 @@ def redux(strength, kind):
     return inputs
 
 
-def control_lora(rank=4):
-    """FLUX.1 Dev with a LoRA file like those of FLUX.1 Depth and Canny, which widen the model's input."""
-    hidden = architectures.FLUX["hidden_size"]
-    lora = {
-        "img_in.lora_A.weight": random(rank, 128),
-        "img_in.lora_B.weight": 0.2 * random(hidden, rank),
-        "img_in.lora_B.bias": 0.1 * random(hidden),
-    }
-    lora["single_blocks.0.norm.key_norm.scale"] = 1 + 0.1 * random(hidden)
-    with tiny.as_file("loras", lora) as file:
+def control_lora():
+    """FLUX.1 Dev with such a LoRA, by the host's loader."""
+    with tiny.as_file("loras", controlnets.lora()) as file:
         return nodes.LoraLoaderModelOnly().load_lora_model_only(architectures.build("FLUX.1 Dev"), file, 1.0)[0]
 
 

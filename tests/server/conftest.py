@@ -1,17 +1,13 @@
-import os
-import sys
-from pathlib import Path
-
 import pytest
 
-from devtools.host import Host
+from devtools.host import host_in_use
 from devtools.server import Server, device_arguments
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A running ComfyUI with this pack, on a folder of its own."""
-    host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours=False)
+    host = host_in_use()
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with Server(host, device_arguments(host.python), log) as running:
         yield running

@@ -25,7 +25,7 @@ def graph():
 
 
 def images(server, entry, node):
-    return [np.asarray(Image.open(io.BytesIO(server.image(i))).convert("RGB")) for i in entry["outputs"][node]["images"]]
+    return [np.asarray(picture) for picture in server.pictures(entry, node)]
 
 
 def report(entry, node="10"):

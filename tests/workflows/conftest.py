@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 import shipped
 from shipped import ROOT
 
-from devtools.host import Host
+from devtools.host import host_in_use
 from devtools.server import Server, device_arguments
 
 
@@ -26,7 +24,7 @@ def server(tmp_path_factory):
     config = folder / "extra_model_paths.yaml"
     directories = sorted({directory for directory, _ in wanted} | {"group_scorers", "custom_nodes"})
     config.write_text("\n".join(["tiny:", f"  base_path: {folder.as_posix()}", *(f"  {name}: {name}" for name in directories)]))
-    host = Host(Path(os.environ["COMFYUI_PATH"]), sys.executable, ours=False)
+    host = host_in_use()
     arguments = [*device_arguments(host.python), "--extra-model-paths-config", str(config)]
     # For tiny_pack; and models this small lose by threads that wait for each other.
     os.environ |= {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}

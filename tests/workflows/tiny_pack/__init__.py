@@ -107,16 +107,6 @@ def checkpoint(name, channels):
     return architectures.build(name), Text(), vae, None
 
 
-def wider():
-    """A LoRA that widens the input for a picture beside the latent, as FLUX.1 Depth's does."""
-    config = architectures.FLUX
-    shape = (config["hidden_size"], 2 * config["in_channels"] * config["patch_size"] ** 2)
-    draw = lambda *size: 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(2))
-    name = "diffusion_model.img_in"
-    tensors = {f"{name}.lora_up.weight": draw(shape[0], 4), f"{name}.lora_down.weight": draw(4, shape[1])}
-    return {**tensors, f"{name}.reshape_weight": torch.tensor(shape)}
-
-
 def redux():
     return comfy.sd.StyleModel(tiny.random_weights(comfy.ldm.flux.redux.ReduxImageEncoder(txt_in_features=tiny.WIDTH)))
 
@@ -145,7 +135,7 @@ instead(comfy.sd, "load_checkpoint_guess_config", each(CHECKPOINTS, lambda entry
 vaes = each({"ae.safetensors": 16, "flux2-vae.safetensors": 128}, lambda channels: (tiny.small_vae(channels),))
 vaes |= each({"qwen_image_vae.safetensors": 16, "wan_2.1_vae.safetensors": 16}, lambda channels: (video_vae(channels),))
 instead(nodes.VAELoader, "load_vae", vaes)
-comfy.utils.save_torch_file(wider(), folder_paths.get_full_path("loras", "flux1-depth-dev-lora.safetensors"))
+comfy.utils.save_torch_file(controlnets.lora(), folder_paths.get_full_path("loras", "flux1-depth-dev-lora.safetensors"))
 instead(comfy.controlnet, "load_controlnet", {
     "controlnet-union-sdxl-promax.safetensors": lambda: controlnets.unet({**SDXL, "num_head_channels": 64, "num_heads": -1}),
     "flux.1-dev-controlnet-union.safetensors": lambda: controlnets.flux(True, control_latent_channels=16, num_union_modes=10),
