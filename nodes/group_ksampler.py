@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
+from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape
 from ..sampling.rows import pick
 from .types import CATEGORY, group_inputs
 
@@ -68,6 +69,11 @@ class GroupKSampler(io.ComfyNode):
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
     ) -> io.NodeOutput:  # fmt: skip
+        check_model(model)
+        check_numbers(denoise=denoise, cfg=cfg)
+        check_conditioning("positive", positive)
+        check_conditioning("negative", negative)
+        check_latent(latent_image)
         sigmas = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise, model.model_options).sigmas
         if len(sigmas) == 0:
             raise ValueError("denoise is 0, so there is nothing to sample: raise it.")
@@ -75,6 +81,7 @@ class GroupKSampler(io.ComfyNode):
         # The host keeps these in the latent under the names of its parameters.
         ratios = {k: v for k, v in latent_image.items() if k not in latent}
         samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
+        check_shape(samples, model.get_model_object("latent_format"))
         batch_index, mask = latent.pop("batch_index", None), latent.get("noise_mask")
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit)
         group = GroupSampler(

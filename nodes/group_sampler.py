@@ -2,6 +2,8 @@ from comfy_api.latest import io
 
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
+from ..sampling.inputs import check_latent
+from ..sampling.rows import pick
 from .types import CATEGORY, group_inputs
 
 
@@ -40,11 +42,18 @@ class GroupReport(io.ComfyNode):
                 io.Sampler.Input("sampler", tooltip="The SAMPLER of the Group Sampler node."),
                 io.Latent.Input("latent", tooltip="The first output of the sampling node that used it."),
             ],
-            outputs=[io.String.Output(display_name="report")],
+            outputs=[
+                io.String.Output(display_name="report"),
+                io.Latent.Output(display_name="LATENT", tooltip="The latent as it came, with the masks in the order of the group."),
+            ],
         )
 
     @classmethod
     def execute(cls, sampler, latent) -> io.NodeOutput:
         if not isinstance(sampler, GroupSampler):
             raise ValueError("GroupReport reports on a Group Sampler: connect the SAMPLER output of that node.")
-        return io.NodeOutput(sampler.run_of(latent["samples"]).to_json())
+        check_latent(latent)
+        run = sampler.run_of(latent["samples"])
+        if latent.get("noise_mask") is not None:
+            latent = {**latent, "noise_mask": pick(latent["noise_mask"], [run.row(seed) for seed in run.seeds])}
+        return io.NodeOutput(run.to_json(), latent)

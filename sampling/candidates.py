@@ -8,6 +8,8 @@ import torch
 from comfy.nested_tensor import NestedTensor
 
 SEEDS = 2**64
+# The host draws in float32 and rounds to the type of the latent, whatever that is.
+TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class RandomState:
@@ -39,18 +41,20 @@ class Candidate:
     random: RandomState
 
 
-def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batch_index=None):
+def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batch_index=None, rewrapped=lambda noise, seed: noise):
     """`count` candidates from a latent of one row, or one candidate per row of a latent with more.
 
     noise: what the host drew for `seed`; checked, since the other seeds' noise has to be drawn the same way.
     shapes: of the latent's tensors before the host packs a nested latent. batch_index: the incoming latent's, if any.
+    rewrapped: (noise, seed) -> what the model's patches make of the noise of a run with that seed.
     Raises ValueError when the noise is not the host's ordinary noise for that seed.
     """
     rows = latent_image.shape[0]
     silent = not noise.any()  # DisableNoise: the latent already has its noise
-    # The host draws in float32 and rounds to the type of the latent.
-    drawn = (d for d in (torch.float32, torch.float16, torch.bfloat16) if _same(noise, _draw(shapes, seed, d, batch_index)))
-    dtype = torch.float32 if silent else next(drawn, None)
+    plain = lambda noise, seed: noise
+    ways = ((change, dtype) for change in (plain, rewrapped) for dtype in TYPES)
+    right = (way for way in ways if _same(noise, way[0](_draw(shapes, seed, way[1], batch_index).to(noise), seed)))
+    change, dtype = (plain, torch.float32) if silent else next(right, (None, None))
     if dtype is None:
         raise ValueError(
             "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index."
@@ -60,7 +64,7 @@ def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batc
         row = i if rows > 1 else 0
         own_seed = (seed + i) % SEEDS
         own_index = None if batch_index is None else [batch_index[row]]
-        own_noise = _draw([(1, *shape[1:]) for shape in shapes], own_seed, dtype, own_index).to(noise) * (not silent)
+        own_noise = change(_draw([(1, *shape[1:]) for shape in shapes], own_seed, dtype, own_index).to(noise), own_seed) * (not silent)
         at = slice(row, row + 1)
         mask = None if denoise_mask is None else denoise_mask[at]
         candidates.append(Candidate(own_seed, row, own_noise, latent_image[at], mask, RandomState(noise.device)))
@@ -76,4 +80,4 @@ def _draw(shapes, seed, dtype, batch_index):
 
 
 def _same(noise, drawn):
-    return noise.shape == drawn.shape and torch.equal(noise.float().cpu(), drawn)
+    return noise.shape == drawn.shape and torch.equal(noise, drawn)

@@ -81,12 +81,11 @@ class Choice:
 
     def as_round(self, step, sigma, seeds, seconds):
         """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
-        plain = lambda scores: None if scores is None else scores.tolist()
         best, kept = self.selection, [seeds[i] for i in self.chosen]
+        pairwise = None if self.pairwise is None else self.pairwise[np.ix_(self.chosen, self.chosen)]
         proof = (best.objective, best.bound, best.gap, best.status)
-        parts = {name: plain(scores) for name, scores in self.parts.items()}
         below = [seeds[i] for i in self.below_floor]
-        return Round(step, sigma, seeds, plain(self.unary), plain(self.pairwise), kept, *proof, {**seconds, **self.seconds}, parts, below)
+        return Round(step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below)
 
 
 def choose(pool, objective, n):

@@ -5,6 +5,7 @@ import time
 from collections import deque
 
 import torch
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from comfy.samplers import Sampler
 from tqdm.auto import tqdm
 
@@ -13,12 +14,17 @@ from .candidates import make_candidates
 from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
+from .inputs import check_model, check_shape
+from .notices import show_on_node
 from .preview import Previewer, tile
-from .record import Run
+from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
-from .schedule import Schedule
+from .rows import conditioning_lists
+from .schedule import Schedule, noise_progress
 
 REMEMBERED_RUNS = 8
+# Two noisy latents that differ by less than this share of their size are the same but for rounding.
+SAME = 1e-3
 
 
 class GroupSampler(Sampler):
@@ -89,6 +95,9 @@ class _GroupRun:
     def sample(self, noise, latent_image, denoise_mask, disable_pbar, sampler_kwargs):
         group, guider = self.group, self.guider
         self.shapes = _latent_shapes(guider, latent_image)
+        check_model(guider.model_patcher)
+        if len(self.shapes) == 1:
+            check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
         self.schedule = group.schedule(latent_image.shape[0])
         count = self.schedule.start
         refuse_caches(guider)
@@ -97,35 +106,59 @@ class _GroupRun:
         schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
         schedule |= {"start_percent": self.schedule.start_percent, "steps": self.steps}
         self.run = Run({"seed": seed, **schedule, **group.objective.settings()})
-        self.previewer, self.left_out = None, set()
-        if count > self.schedule.end:
+        self.run.reproduce = how_to_reproduce(seed, latent_image.shape[0], not noise.any())
+        self.previewer, self.left_out, self.told_apart = None, set(), False
+        if count > 1 and group.objective.scorers:
             self.prepare_selections(latent_image)
-        prompts = max((len(c["cross_attn"]) for entries in guider.conds.values() for c in entries if "cross_attn" in c), default=1)
-        if prompts > 1 and latent_image.shape[0] == 1:
-            self.warn(
-                f"The conditioning holds {prompts} prompts but the latent has one row: every candidate uses the first prompt, as it would alone. For a prompt each, connect a latent batch of {prompts} (Repeat Latent Batch)."
-            )
-        candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index)
+        self.warn_of_rows(latent_image.shape[0], denoise_mask)
+
+        def rewrapped(noise, seed):
+            return _as_the_sampler_gets_it(noise, guider, self.sigmas, {**self.extra_args, "seed": seed}, latent_image[:1])
+
+        candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, group.objective.needs_guidance)
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance)
         del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
         for name in mixing(guider):
-            self.hub.most_rows = 1
-            self.warn(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time, as each would be alone.")
+            self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
-            if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one
-                finished = self.select(finished, self.schedule.end, progress=1.0)
         finished = self.whole(finished, [t.result for t in finished], "result")
+        # Who is left is still to be chosen after a sampler without a last callback, dpm_adaptive for one, and to be put in order where
+        # nobody had to leave.
+        unordered = group.objective.scorers and not self.run.rounds and len(finished) > 1
+        if len(finished) > self.schedule.end or unordered:
+            finished = self.select(finished, min(len(finished), self.schedule.end), progress=1.0)
+        if len(finished) < self.schedule.end:
+            self.warn(
+                f"Only {len(finished)} of {self.schedule.end} results are left: the other candidates were dropped, for the reasons above."
+            )
         if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
         samples = torch.cat([t.result for t in finished])
         self.run.seeds = [t.candidate.seed for t in finished]
-        self.run.model_rows = self.hub.model_rows
+        self.run.model_rows, self.run.check_rows = self.hub.model_rows, self.hub.check_rows
         self.run.seconds["model"] = self.hub.model_seconds
-        self.run.warnings += self.hub.warnings
+        show_on_node(self.run.warnings)
         group.runs.append((self.run, _fingerprint(guider.inner_model.process_latent_out(samples.float()))))
         return samples
+
+    def warn_of_rows(self, rows, denoise_mask):
+        """What cannot go with each candidate."""
+        conds = [c for _, _, entries in conditioning_lists(self.guider) for c in entries]
+        prompts = max((len(c["cross_attn"]) for c in conds if c.get("cross_attn") is not None), default=1)
+        if prompts > 1 and rows == 1:
+            self.warn(
+                f"The conditioning holds {prompts} prompts but the latent has one row: every candidate uses the first prompt, as it would alone. For a prompt each, connect a latent batch of {prompts} (Repeat Latent Batch)."
+            )
+        if (
+            self.group.ends_with_batch
+            and denoise_mask is not None
+            and not torch.equal(denoise_mask, denoise_mask[:1].expand_as(denoise_mask))
+        ):
+            self.warn(
+                "Each row of the latent has its own mask, and the sampling node's LATENT still carries them in the rows' order, not in the group's: to sample on, take the LATENT of Group Report."
+            )
 
     def prepare_selections(self, latent_image):
         """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
@@ -144,25 +177,48 @@ class _GroupRun:
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
         self.step = max(t.last.step for t in living if t.last)
+        self.refuse_copies(living)
         if len(living) > self.schedule.end:
             living = self.whole(living, [t.x0 for t in living], "x0")
-            n, progress = self.schedule.survivors(len(living), self.step, self.steps), min(1.0, (self.step + 1) / self.steps)
-            if n < len(living) and self.can_judge(progress):
+            progress = self.progress()
+            n = max(self.schedule.survivors(len(living), self.step, self.steps), self.kept_for_later_scorers(len(living), progress))
+            if n < len(living):
                 living = self.select(living, n, progress)
         self.bar.update(max(0, min(self.step + 1, self.steps) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
         return living
 
-    def can_judge(self, progress):
-        """False if no scorer can be trusted yet. Notes those that cannot, once."""
+    def refuse_copies(self, living):
+        """Raise ValueError where seeds turn out to make no difference. A sampler that adds noise tells them apart in its second step."""
+        if self.told_apart or len(living) < 2 or not all(t.last for t in living):
+            return
+        first, *others = (t.last for t in living)
+        same_latent = lambda other: (other.x - first.x).norm() <= SAME * first.x.norm()
+        self.told_apart = not (all(map(same_latent, others)) or all(torch.equal(other.x0, first.x0) for other in others))
+        if not self.told_apart and self.step >= min(1, self.steps - 1):
+            raise ValueError(
+                "All candidates are the same, so there is nothing to choose from. Give them noise of their own: RandomNoise instead of DisableNoise, a latent batch with a row for each candidate, or a mask that leaves something to sample."
+            )
+
+    def progress(self):
+        """Share of the noise that is gone; 1 after the last step, which is the best look that there will be."""
+        if self.step >= self.steps - 1:
+            return 1.0
+        return noise_progress(self.guider.model_patcher.get_model_object("model_sampling"), float(self.sigmas[self.step + 1]))
+
+    def kept_for_later_scorers(self, count, progress):
+        """How many of `count` candidates have to live on, so that scorers which cannot judge yet have a choice when they can."""
         early = self.group.objective.early(progress)
+        if not early:
+            return 0
+        enough = count if len(early) == len(self.group.objective.scorers) else min(count, 2 * self.schedule.end)
         for scorer in early:
             if scorer.name not in self.left_out:
                 self.left_out.add(scorer.name)
                 self.warn(
-                    f"The scorer {scorer.name} was left out before {scorer.min_progress:.0%} of the steps were done: its scores cannot be trusted earlier."
+                    f"The scorer {scorer.name} is not asked before {scorer.min_progress:.0%} of the noise is gone, since its scores say little earlier: until then {enough} candidates are kept."
                 )
-        return len(early) < len(self.group.objective.scorers)
+        return enough
 
     def whole(self, trajectories, latents, what):
         """Those whose latents are finite. Raises ValueError if none are."""
@@ -222,6 +278,19 @@ def _latent_shapes(guider, latent_image):
             if noted is not None and len(noted.cond) > 1:
                 return [torch.Size(s) for s in noted.cond]
     return [latent_image.shape]
+
+
+def _as_the_sampler_gets_it(noise, guider, sigmas, extra_args, latent_image):
+    """Noise of a run as the model's wrappers of samplers change it; context windows shuffle it over time (FreeNoise)."""
+    wrappers, taken = get_all_wrappers(WrappersMP.SAMPLER_SAMPLE, extra_args["model_options"], is_model_options=True), [noise]
+
+    def sample(guider, sigmas, extra_args, callback, noise, *_, **__):
+        taken.append(noise)
+        return noise
+
+    executor = WrapperExecutor.new_executor(sample, wrappers)
+    executor.execute(guider, sigmas, extra_args, None, noise.clone(), latent_image, None, True)
+    return taken[-1]
 
 
 def _fingerprint(samples):

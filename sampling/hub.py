@@ -7,7 +7,6 @@ on all of them at once and resumes each with its part. A finished step suspends 
 """
 
 import contextvars
-import logging
 import time
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -17,6 +16,7 @@ import torch
 from comfy.model_patcher import create_model_options_clone
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from .coupling import BatchCheck
 from .rows import RowConditioning, rows_that_fit
 
 POST_CFG = "sampler_post_cfg_function"
@@ -52,14 +52,15 @@ class AskingModel:
 
 
 class Trajectory:
-    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `guidance`: how far its
-    predictions with and without the prompt lay apart so far (see scorers/cfg_agreement.py), if the hub watches that."""
+    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `failure`: what its sampler
+    raised; `guidance`: how far its predictions with and without the prompt lay apart so far (see scorers/cfg_agreement.py), if
+    the hub watches that."""
 
     def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs):
         self.candidate = candidate
         self.last = None
         self.guidance = 0.0
-        self.request = self.result = None
+        self.request = self.result = self.failure = None
         own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
 
@@ -73,7 +74,13 @@ class Trajectory:
 
     def resume(self, *answer):
         self.candidate.random.restore()
-        out = self.greenlet.switch(*answer)
+        out = None
+        try:
+            out = self.greenlet.switch(*answer)
+        except Exception as e:  # samplers of all packs raise anything
+            if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
+                raise
+            self.failure = e
         self.candidate.random.save()
         if self.greenlet.dead:
             self.request, self.result = None, out
@@ -93,26 +100,29 @@ class Trajectory:
 
 
 class Hub:
-    """Runs trajectories in step; model_rows and model_seconds count what the real model did."""
+    """Runs trajectories in step; model_rows, check_rows (evaluated a second time, to see that a batch keeps its images apart) and
+    model_seconds count what the real model did."""
 
-    def __init__(self, guider, trajectories, base_options, shapes, watch_guidance=False):
-        self.guider, self.watch_guidance = guider, watch_guidance
+    def __init__(self, guider, trajectories, base_options, shapes, warn, watch_guidance=False):
+        """warn: called with a sentence for the user. watch_guidance: keep each trajectory's `guidance`."""
+        self.guider, self.warn, self.watch_guidance = guider, warn, watch_guidance
         self.living = trajectories
         self.shared_post_cfg = list(base_options.get(POST_CFG, []))
         self.conditioning = RowConditioning(guider, trajectories[0].candidate, shapes)
+        self.check = BatchCheck(guider)
         self.most_rows = len(trajectories)
-        self.model_rows = 0
+        self.model_rows = self.check_rows = 0
         self.model_seconds = 0.0
-        self.warnings = []
 
     def run(self, after_step):
         """Run all to their end. after_step(living) is called whenever every living trajectory has done a step or is
-        finished; it returns those that go on. Returns the trajectories that reached the end."""
+        finished; it returns those that go on. Returns the trajectories that reached the end. One whose sampler fails is dropped, with
+        a warning; if all do, the first one's error is raised."""
         try:
             with torch.no_grad():
                 for t in self.living:
                     t.resume()
-                while any(t.request is not None for t in self.living):
+                while self._drop_failed() and any(t.request is not None for t in self.living):
                     asking = [t for t in self.living if isinstance(t.request, ModelCall)]
                     if asking:
                         self._answer(asking)
@@ -127,6 +137,16 @@ class Hub:
             for t in self.living:
                 t.stop()
         return self.living
+
+    def _drop_failed(self):
+        """Whether any are left."""
+        failed = [t for t in self.living if t.failure]
+        if failed and len(failed) == len(self.living):
+            raise failed[0].failure
+        for t in failed:
+            self.warn(f"The candidate with seed {t.candidate.seed} was dropped: its sampler failed ({t.failure}).")
+        self.living = [t for t in self.living if not t.failure]
+        return bool(self.living)
 
     def _answer(self, asking):
         # Start and end percentages, hooks and many patches read the first row's sigma, so only equal sigmas share a call.
@@ -152,50 +172,74 @@ class Hub:
             t.resume(answers[t])
 
     def _evaluate(self, part):
-        """The real model on some requests, or None when memory ran out and fewer rows are to be tried."""
+        """The real model on some requests, or None when fewer rows are to be tried: there was no memory for them, or images of a
+        batch turn out to depend on each other."""
+        # Only words are kept of an error: the error itself would hold the tensors of the call in memory.
+        failure, out_of_memory = None, False
+        try:
+            out, guidance = self._call(part)
+        except Exception as e:
+            if len(part) == 1 or isinstance(e, comfy.model_management.InterruptProcessingException):
+                raise
+            failure, out_of_memory = str(e) or type(e).__name__, comfy.model_management.is_oom(e)
+        if out_of_memory:
+            self.most_rows = (len(part) + 1) // 2
+            self.warn(f"Out of memory with {len(part)} candidates in one model call: going on with {self.most_rows}.")
+            comfy.model_management.soft_empty_cache()
+            return None
+        if failure:
+            self._call(part[:1])  # raises what is wrong with the request itself
+            self.one_at_a_time(f"With several candidates in one call the model fails ({failure})")
+            return None
+        if len(part) > self.check.rows and not self._looks_the_same_alone(part, out):
+            self.one_at_a_time("What the model makes of a candidate depends on the others in the call")
+            return None
+        self.model_rows += sum(t.request.x.shape[0] for t in part)
+        if len(part) == 1:
+            part[0].candidate.random.save()
+        for rows in guidance:
+            for t, own in zip(part, rows.split([t.request.x.shape[0] for t in part]), strict=True):
+                t.guidance += float(own.mean())
+        return out
+
+    def _call(self, part):
+        """The real model on some requests: (predictions, one row each; for each guided prediction the guidance of each row)."""
         requests = [t.request for t in part]
         x = torch.cat([r.x for r in requests])
         sigma = torch.cat([r.sigma.flatten() for r in requests])
         options, first = self._shared_options(requests), requests[0]
         candidates = [t.candidate for t in part for _ in range(t.request.x.shape[0])]
-        apart = []
+        guidance = []
 
         def watch(args):
-            apart.append(_apart(args))
+            guidance.append(_apart(args))
             return args["denoised"]
 
         if self.watch_guidance:
             options = {**options, POST_CFG: [*options.get(POST_CFG, []), watch]}
-        started = time.perf_counter()
         comfy.model_management.throw_exception_if_processing_interrupted()
-        # A patch that draws random numbers gets those of the candidate, where there is just one.
-        random = part[0].candidate.random if len(part) == 1 else None
+        if len(part) == 1:
+            # A patch that draws random numbers gets those of the candidate, where there is just one.
+            part[0].candidate.random.restore()
+        started = time.perf_counter()
         try:
-            if random:
-                random.restore()
             with self.conditioning(candidates):
-                out = self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs)
-            if random:
-                random.save()
-        except Exception as e:  # the host knows what counts as out of memory
-            comfy.model_management.raise_non_oom(e)
-            if len(part) == 1:
-                raise
-            self.most_rows = (len(part) + 1) // 2
-            self._warn(f"Out of memory with {len(part)} candidates in one model call: going on with {self.most_rows}.")
-        else:
-            self.model_rows += len(candidates)
+                return self.guider(x, sigma, model_options=options, seed=first.seed, **first.kwargs), guidance
+        finally:
             self.model_seconds += time.perf_counter() - started
-            for rows in apart:
-                for t, own in zip(part, rows.split([t.request.x.shape[0] for t in part]), strict=True):
-                    t.guidance += float(own.mean())
-            return out
-        comfy.model_management.soft_empty_cache()
-        return None
 
-    def _warn(self, text):
-        logging.warning(text)
-        self.warnings.append(text)
+    def _looks_the_same_alone(self, part, out):
+        """Evaluate one candidate of a larger call than any before alone as well, and remember where the two agree."""
+        # The middle one: patches that go by a row's place often leave the first or the last as it is.
+        at = len(part) // 2
+        start = sum(t.request.x.shape[0] for t in part[:at])
+        alone, _ = self._call(part[at : at + 1])
+        self.check_rows += alone.shape[0]
+        return self.check.agree(part[at].request.x, out[start : start + alone.shape[0]], alone, len(part))
+
+    def one_at_a_time(self, reason):
+        self.most_rows = 1
+        self.warn(f"{reason}: candidates are evaluated one at a time, as each would be alone.")
 
     def _can_share(self, a, b):
         """Same options apart from the functions that samplers append for themselves (the cfg_pp family does)."""

@@ -2,6 +2,7 @@
 
 import math
 
+import comfy.model_management
 import folder_paths
 import latent_preview
 import nodes as host_nodes
@@ -44,6 +45,7 @@ class Previewer:
         shown, parts = key_frames(x0), []
         longest = LONGEST_SIDE if len(shown) == 1 else LONGEST_SIDE_OF_FRAMES
         for chunk in x0.split(CHUNK):
+            comfy.model_management.throw_exception_if_processing_interrupted()
             frames = [chunk[:, :, t : t + 1] for t in shown] if x0.ndim == 5 else [chunk]
             parts.append(torch.stack([self._decode(frame, longest) for frame in frames], dim=1))
         return torch.cat(parts).squeeze(1)

@@ -2,42 +2,49 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+
+import numpy as np
 
 VERSION = "0.1.0"
+# A matrix of so many takes 40 kB as text.
+MOST_DISTANCES = 64
 
 
 @dataclass
 class Round:
-    """One selection. unary: raw score per living candidate, pairwise: raw distances to the others, both in the order of
-    `seeds` and None without such a scorer; kept: seeds of the survivors, best first; seconds: by part, model since the
-    round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
+    """One selection. unary: raw score per living candidate in the order of `seeds`; kept: seeds of the survivors, best first;
+    pairwise [n, n]: raw distances among these, in their order; both None without such a scorer; seconds: by part, model since
+    the round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
     `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out."""
 
     step: int
     sigma: float
     seeds: list[int]
-    unary: list[float] | None
-    pairwise: list[list[float]] | None
+    unary: np.ndarray | None
+    pairwise: np.ndarray | None
     kept: list[int]
     objective: float
     bound: float
     gap: float
     status: str
     seconds: dict[str, float]
-    parts: dict[str, list[float]] = field(default_factory=dict)
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
     below_floor: list[int] = field(default_factory=list)
 
 
 @dataclass
 class Run:
     """seeds: of the K results in output order; a stock KSampler with that seed and batch size 1 gives the same latent.
-    model_rows: candidates times model calls; seconds: of the whole run by part."""
+    model_rows: candidates times model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images
+    apart; reproduce: by what graph a seed gives its result; seconds: of the whole run by part."""
 
     settings: dict
     seeds: list[int] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     model_rows: int = 0
+    check_rows: int = 0
+    reproduce: str = ""
     seconds: dict[str, float] = field(default_factory=lambda: {"model": 0.0, "preview": 0.0, "scores": 0.0, "solver": 0.0})
     warnings: list[str] = field(default_factory=list)
 
@@ -46,11 +53,14 @@ class Run:
         return (seed - self.settings["seed"]) % 2**64
 
     def to_json(self):
-        return json.dumps(_plain({"version": VERSION, **asdict(self)}))
+        """The report: six significant digits, and null for what JSON cannot hold or for distances of more than 64 pictures."""
+        own = {name: value for name, value in vars(self).items() if name != "rounds"}
+        return json.dumps({"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]})
 
 
 def _plain(value):
-    """Six significant digits, and null for what JSON cannot hold."""
+    if isinstance(value, np.ndarray):
+        return None if value.ndim == 2 and len(value) > MOST_DISTANCES else _plain(value.tolist())
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -58,3 +68,12 @@ def _plain(value):
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value
+
+
+def how_to_reproduce(first_seed, rows, silent):
+    """Which graph makes a result alone. rows: of the latent; silent: the latent brought its noise along."""
+    sampler = "KSampler (or RandomNoise and SamplerCustomAdvanced) with its seed"
+    if silent:
+        sampler = "KSampler (Advanced) with add_noise disabled (or SamplerCustom without add_noise) and its seed as noise_seed"
+    row = "" if rows == 1 else f" on row seed - {first_seed} of the latent (Latent From Batch)"
+    return f"Each result is what {sampler} gives{row}, all else unchanged."

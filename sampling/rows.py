@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from comfy.conds import CONDConstant, CONDList
 from comfy.nested_tensor import NestedTensor
-from comfy.samplers import encode_model_conds
+from comfy.samplers import CFGGuider, encode_model_conds
 
 
 class RowConditioning:
@@ -20,9 +20,10 @@ class RowConditioning:
 
     def __init__(self, guider, first, shapes):
         """first: any candidate, to see what of the conditioning depends on its seed. shapes: of the latent's tensors."""
-        self.guider = guider
         self.latent_shapes = [(1, *shape[1:]) for shape in shapes]
-        self.conds = guider.conds
+        self.lists = list(conditioning_lists(guider))
+        self.conds = {kind: list(entries) for kind, _, entries in self.lists}
+        self.models = {kind: model for kind, model, _ in self.lists}
         # The host hands out the first rows of a batch of control images, so calls must be of one row, each with its own.
         self.alone = any(rows > 1 for entries in self.conds.values() for c in entries for rows in _hints(c.get("control")))
         self._controls, self._own = {}, {}
@@ -35,14 +36,14 @@ class RowConditioning:
 
     @contextmanager
     def __call__(self, candidates):
-        """Context in which guider.conds belongs to these candidates, one per row; the guider's own is back afterwards."""
-        if self.per_row:
-            of_rows = lambda kind, conds: [self._pick_all(kind, i, cond, candidates) for i, cond in enumerate(conds)]
-            self.guider.conds = {kind: of_rows(kind, conds) for kind, conds in self.conds.items()}
+        """Context in which the guider's lists hold what belongs to these candidates, one per row; its own is back afterwards."""
+        for kind, _, entries in self.lists if self.per_row else ():
+            entries[:] = [self._pick_all(kind, i, cond, candidates) for i, cond in enumerate(self.conds[kind])]
         try:
             yield
         finally:
-            self.guider.conds = self.conds
+            for kind, _, entries in self.lists:
+                entries[:] = self.conds[kind]
 
     def _depends_on_seed(self, candidate):
         """(kind, index, key) of the tensors that are other ones for another seed: unCLIP and the like draw noise by it."""
@@ -54,7 +55,7 @@ class RowConditioning:
     def _encoded(self, candidate):
         """The conditioning as the host encodes it for a run of this candidate alone."""
         encode = lambda kind, conds: encode_model_conds(
-            self.guider.inner_model.extra_conds, list(conds), candidate.noise, candidate.noise.device, kind, latent_image=candidate.latent_image,
+            self.models[kind].extra_conds, list(conds), candidate.noise, candidate.noise.device, kind, latent_image=candidate.latent_image,
             denoise_mask=candidate.denoise_mask, seed=candidate.seed, latent_shapes=self.latent_shapes,
         )  # fmt: skip
         # The noise is drawn from the global generators, which belong to whoever samples.
@@ -107,6 +108,34 @@ class RowConditioning:
         return sizes
 
 
+def conditioning_lists(guider):
+    """(kind, model that encoded it, list of conditioning) wherever a guider keeps processed conditioning, found by what it holds:
+    not only in `conds`, where a guider of two models has just one model's."""
+    models = [value for value in vars(guider).values() if hasattr(value, "extra_conds")]
+    another = next((model for model in models if model is not guider.inner_model), guider.inner_model)
+    seen = {id(guider)}
+
+    def search(name, value):
+        if id(value) in seen:
+            return
+        seen.add(id(value))
+        if isinstance(value, list) and value and all(isinstance(c, dict) and c.get("model_conds") for c in value):
+            yield name, another, value
+        elif isinstance(value, dict | list | tuple):
+            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from search(f"{name} {key}", part)
+        elif isinstance(value, CFGGuider):
+            for key, part in vars(value).items():
+                yield from search(f"{name} {key}", part)
+
+    for kind, entries in guider.conds.items():
+        seen.add(id(entries))
+        yield kind, guider.inner_model, entries
+    for name, value in vars(guider).items():
+        if name not in ("original_conds", "model_options"):
+            yield from search(name, value)
+
+
 def _rows(value):
     if isinstance(value, CONDList):
         return max((t.shape[0] for t in value.cond), default=1)
@@ -141,7 +170,7 @@ def rows_that_fit(guider, conditioning, shape, wanted):
         return 1
     patcher, model = guider.model_patcher, guider.inner_model
     free = patcher.get_free_memory(patcher.load_device)
-    conds = max(1, sum(len(entries) for entries in guider.conds.values()))
+    conds = max(1, sum(map(len, conditioning.conds.values())))
 
     def needs_too_much(rows):
         needed = model.memory_required([rows * shape[0] * conds, *shape[1:]], cond_shapes=conditioning.shapes(rows * shape[0]))

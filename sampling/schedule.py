@@ -1,5 +1,6 @@
 """How many candidates survive each step."""
 
+import bisect
 import math
 from dataclasses import dataclass
 
@@ -37,3 +38,10 @@ class Schedule:
         if step + 1 < self.start_percent * steps - 1e-6:
             return alive
         return min(alive, max(self.end, math.ceil(alive * (1 - self.pruning_ratio) - 1e-9)))
+
+
+def noise_progress(model_sampling, sigma):
+    """Share of the model's noise range that is done at this noise level, 0..1 in thousandths: the inverse of the host's
+    percent_to_sigma. Image-to-image and split schedules start and end within the range."""
+    below = lambda thousandths: model_sampling.percent_to_sigma(thousandths / 1000) <= sigma * (1 + 1e-5)
+    return min(1000, bisect.bisect_left(range(1001), True, key=below)) / 1000

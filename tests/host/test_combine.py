@@ -113,7 +113,7 @@ def test_scores_that_cannot_be_trusted_yet_are_left_out_with_one_note(flow_model
     report = run(flow_model, Combined([(early, 1.0), (late, 10.0)]))
     assert report["rounds"][0]["kept"] == [6, 5] and not report["rounds"][0]["parts"]
     assert set(report["rounds"][1]["parts"]) == {"early", "late"}
-    assert len([w for w in report["warnings"] if "late was left out before 50%" in w]) == 1
+    assert len([w for w in report["warnings"] if "late is not asked before 50% of the noise is gone" in w]) == 1
 
 
 def test_nothing_is_removed_before_any_scorer_can_be_trusted(flow_model):

@@ -34,6 +34,7 @@ def test_the_first_call_alone_sees_guidance_1(model, monkeypatch):
     settings = {"positive": positive, "steps": STEPS, "cfg": 1.0, "scheduler": "simple"}
     tiny.stock(model, 7, tiny.empty_latent(model), **settings)
     assert seen == [{1.0}] + [{3.5}] * (STEPS - 1)
+    tiny.group(model, 7, tiny.empty_latent(model), **settings)  # looks whether the batch keeps candidates apart
     seen.clear()
     tiny.group(model, 7, tiny.empty_latent(model), **settings)
     assert seen == [{1.0}] + [{3.5}] * (STEPS - 1)

@@ -52,10 +52,10 @@ def test_the_report_holds_every_round(flow_model):
     for r in report["rounds"]:
         n = len(r["seeds"])
         assert set(r) >= {"step", "sigma", "seeds", "unary", "pairwise", "kept", "objective", "bound", "gap", "status", "seconds"}
-        assert len(r["unary"]) == n and [len(row) for row in r["pairwise"]] == [n] * n
+        assert len(r["unary"]) == n and [len(row) for row in r["pairwise"]] == [len(r["kept"])] * len(r["kept"])
         assert set(r["kept"]) < set(r["seeds"]) and r["status"] == "optimal" and r["bound"] >= r["objective"]
         chosen = [r["seeds"].index(s) for s in r["kept"]]
-        total = sum(r["unary"][i] for i in chosen) + 1.5 * sum(r["pairwise"][i][j] for i in chosen for j in chosen if i < j)
+        total = sum(r["unary"][i] for i in chosen) + 1.5 * sum(map(sum, r["pairwise"])) / 2
         assert r["objective"] == pytest.approx(total, rel=1e-4)
         assert set(r["seconds"]) == {"model", "preview", "scores", "solver"}
     assert report["rounds"][0]["sigma"] > report["rounds"][1]["sigma"]
@@ -165,9 +165,12 @@ def test_seeds_wrap_around_at_the_largest(flow_model):
 
 def test_a_candidate_that_breaks_is_dropped_by_name(flow_model, monkeypatch, caplog):
     forward = flow_model.model.apply_model
-    monkeypatch.setattr(
-        flow_model.model, "apply_model", lambda x, *a, **k: forward(x, *a, **k).index_fill(0, torch.tensor([1]), float("nan"))
-    )
+
+    def apply_model(x, *args, **kwargs):
+        out = forward(x, *args, **kwargs)
+        return out.index_fill(0, torch.tensor([1]), float("nan")) if len(out) > 1 else out
+
+    monkeypatch.setattr(flow_model.model, "apply_model", apply_model)
     _, report = group(flow_model, 40, tiny.empty_latent(flow_model), cfg=1.0, candidates=4, size=2, steps=1, ratio=0.25)
     assert 41 not in report["seeds"] and len(report["seeds"]) == 2
     assert any("seed 41" in w and "x0" in w for w in report["warnings"]) and "seed 41" in caplog.text
@@ -231,10 +234,10 @@ class OtherNoise:
         return torch.rand(latent["samples"].shape)
 
 
-def sample_with(noise, model, sampler, latent):
+def sample_with(noise, model, sampler, latent, denoise=1.0):
     with torch.inference_mode():
         guider = custom.BasicGuider.execute(model, tiny.text(1))[0]
-        sigmas = custom.BasicScheduler.execute(model, "simple", 4, 1.0)[0]
+        sigmas = custom.BasicScheduler.execute(model, "simple", 4, denoise)[0]
         return custom.SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent)[0]["samples"]
 
 
@@ -243,12 +246,28 @@ def test_noise_that_cannot_be_drawn_again_is_refused(flow_model):
         sample_with(OtherNoise(), flow_model, group_sampler(), tiny.empty_latent(flow_model))
 
 
-def test_no_noise_for_rows_that_have_theirs_already(flow_model):
-    latent, sampler, silence = tiny.picture_latent(flow_model, 3), group_sampler(), custom.DisableNoise.execute()[0]
-    out = sample_with(silence, flow_model, sampler, latent)
-    for row, seed in zip(out, sampler.last_run.seeds, strict=True):
-        alone = sample_with(silence, flow_model, comfy.samplers.sampler_object("euler"), {"samples": latent["samples"][seed : seed + 1]})
+@pytest.mark.parametrize("name", ["euler", "dpmpp_2m_sde"])
+def test_rows_that_have_their_noise_are_reproduced_by_the_graph_that_the_report_names(flow_model, name):
+    latent, sampler, silence = tiny.picture_latent(flow_model, 3), group_sampler(name), custom.DisableNoise.execute()[0]
+    out = sample_with(silence, flow_model, sampler, latent, denoise=0.6)
+    run, inner = sampler.last_run, comfy.samplers.sampler_object(name)
+    assert "SamplerCustom without add_noise" in run.reproduce and "row seed - 0 of the latent (Latent From Batch)" in run.reproduce
+    sigmas = custom.BasicScheduler.execute(flow_model, "simple", 4, 0.6)[0]
+    for row, seed in zip(out, run.seeds, strict=True):
+        with torch.inference_mode():
+            own = {"samples": latent["samples"][seed : seed + 1]}
+            alone = custom.SamplerCustom.execute(flow_model, False, seed, 1.0, tiny.text(1), tiny.text(2), inner, sigmas, own)[0]["samples"]
         assert tiny.relative_error(row[None], alone) < 1e-4
+
+
+def test_candidates_that_nothing_tells_apart_are_refused(flow_model):
+    silence, one = custom.DisableNoise.execute()[0], tiny.picture_latent(flow_model)
+    with pytest.raises(ValueError, match="All candidates are the same.*RandomNoise instead of DisableNoise"):
+        sample_with(silence, flow_model, group_sampler("euler"), one, denoise=0.6)
+    out = sample_with(silence, flow_model, group_sampler("euler_ancestral"), one, denoise=0.6)
+    assert not torch.allclose(out[0], out[1], atol=1e-3)
+    with pytest.raises(ValueError, match="a mask that leaves something to sample"):
+        group(flow_model, 3, {**one, "noise_mask": torch.zeros(1, 8, 8)})
 
 
 def test_a_result_that_breaks_at_the_end_is_not_returned(flow_model, monkeypatch):
@@ -257,7 +276,7 @@ def test_a_result_that_breaks_at_the_end_is_not_returned(flow_model, monkeypatch
     def apply_model(x, *args, **kwargs):
         calls.append(1)
         out = forward(x, *args, **kwargs)
-        return out.index_fill(0, torch.tensor([0]), float("nan")) if len(calls) == 6 else out
+        return out.index_fill(0, torch.tensor([0]), float("nan")) if len(calls) == 7 else out
 
     monkeypatch.setattr(flow_model.model, "apply_model", apply_model)
     latent, report = group(flow_model, 40, tiny.empty_latent(flow_model), cfg=1.0)

@@ -9,6 +9,7 @@ import pytest
 import tiny
 import torch
 from group_inference.nodes.group_sampler import GroupSamplerNode
+from group_inference.sampling import coupling
 from group_inference.sampling.coupling import mixing
 from group_inference.scorers.latent import LatentDistance
 
@@ -60,6 +61,7 @@ MIXED = {
     "Perp-Neg": lambda model: patched("nodes_perpneg", "PerpNeg", tiny.text(5), 1.0)(model),
     "Skip Layer Guidance with rescaling": patched("nodes_slg", "SkipLayerGuidanceDiT", 3.0, 0.0, 1.0, "0", "0", 0.5),
     "Tome": patched("nodes_tomesd", "TomePatchModel", 0.3),
+    "Video CFG guidance": patched("nodes_video_model", "VideoLinearCFGGuidance", 1.0),
 }
 
 
@@ -77,13 +79,49 @@ def test_survivors_equal_stock_runs_under_a_patch(kind, patch, request):
 
 @pytest.mark.parametrize("name", MIXED)
 def test_what_mixes_a_batch_is_named_and_given_one_candidate_at_a_time(name, eps_model, monkeypatch):
-    from group_inference.sampling import coupling
-
     (warning,) = check(MIXED[name], eps_model)["warnings"]
     assert warning.startswith(f"{name} does not keep the images of a batch apart: candidates are evaluated one at a time")
+    # Without a name it is seen in the first call.
     monkeypatch.setattr(coupling, "MIXING", {})
+    report = check(MIXED[name], eps_model)
+    (warning,) = report["warnings"]
+    assert warning.startswith(
+        "What the model makes of a candidate depends on the others in the call: candidates are evaluated one at a time"
+    )
+    assert report["check_rows"] == 1
+    monkeypatch.setattr(coupling, "ROUNDING", dict.fromkeys(coupling.ROUNDING, 1e9))
     with pytest.raises(AssertionError):
         check(MIXED[name], eps_model)
+
+
+FAILING = {
+    "RenormCFG": patched("nodes_lumina2", "RenormCFG", 100.0, 1.0),
+    "TemporalScoreRescaling": patched("nodes_eps", "TemporalScoreRescaling", 0.95, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_what_fails_for_a_batch_is_given_one_candidate_at_a_time(name, flow_model):
+    (warning,) = check(FAILING[name], flow_model)["warnings"]
+    assert warning.startswith("With several candidates in one call the model fails (Boolean value of Tensor")
+
+
+def test_a_batch_is_looked_at_once_per_model_patches_and_guidance(flow_model):
+    seen = lambda model, **settings: check(lambda m: m, model, **settings)["check_rows"]
+    assert [seen(flow_model), seen(flow_model), seen(flow_model, cfg=2.0), seen(flow_model, cfg=2.0)] == [1, 0, 1, 0]
+    assert [seen(flow_model.clone()), seen(flow_model, positive=regional(1, start_percent=0.0, end_percent=0.4) + tiny.text(3))] == [1, 1]
+
+
+def test_a_patch_that_draws_random_numbers_draws_those_of_the_candidate(flow_model):
+    """Not in a batch, where all draw from one generator; also when the first call was evaluated twice."""
+
+    def noisy(model):
+        model = model.clone()
+        model.set_model_sampler_post_cfg_function(lambda args: args["denoised"] + 0.1 * torch.randn_like(args["denoised"]))
+        return model
+
+    (warning,) = check(noisy, flow_model)["warnings"]
+    assert "depends on the others in the call" in warning
 
 
 def test_what_adds_up_over_calls_is_refused(flow_model):

@@ -126,14 +126,18 @@ def test_a_group_by_motion_is_of_the_videos_that_move_differently(wan):
     x0 = torch.stack([torch.stack([shade(level) for level in row], dim=1) for row in levels])[..., None, None].expand(-1, -1, -1, 8, 8)
     latent = {"samples": wan.model.process_latent_out(x0.clone()), "noise_mask": torch.zeros(4, 1, 3, 8, 8)}
 
-    def report_of(pairwise):
+    def report_of(pairwise, size=2):
         with torch.inference_mode():
-            out = GroupKSampler.execute(wan, 20, 2, 1.0, "euler", "normal", *TEXTS.values(), latent, 1.0, 4, 2, 0.5, pairwise=pairwise)
+            out = GroupKSampler.execute(wan, 20, 2, 1.0, "euler", "normal", *TEXTS.values(), latent, 1.0, 4, size, 0.5, pairwise=pairwise)
         return json.loads(out[1])
 
     by_motion, by_content = report_of(Motion(Corners())), report_of(PatchDistance(Corners()))
     assert sorted(by_motion["seeds"]) == [22, 23] and sorted(by_content["seeds"]) == [20, 21]
-    distances = torch.tensor(by_motion["rounds"][0]["pairwise"])
+    # All four in the group: how far each pair is apart.
+    everybody = report_of(Motion(Corners()), size=4)
+    order = [seed - 20 for seed in everybody["seeds"]]
+    distances = torch.zeros(4, 4)
+    distances[torch.tensor(order)[:, None], torch.tensor(order)] = torch.tensor(everybody["rounds"][0]["pairwise"])
     assert distances[0, 1] == pytest.approx(0, abs=1e-4) and distances[2, 3] > 1.5 * distances[0, 2] > 0.01
 
 

@@ -1,0 +1,64 @@
+"""What is wrong with the inputs of a run, in one sentence each, before any work starts."""
+
+import math
+
+import comfy.model_base
+import torch
+from comfy.model_patcher import ModelPatcher
+
+
+def check_model(model):
+    """Raise ValueError for what is no model or cannot be sampled candidate by candidate. model: the host's ModelPatcher."""
+    if not isinstance(model, ModelPatcher):
+        raise ValueError(f"model is a {type(model).__name__}, not a MODEL: connect the output of a model loader.")
+    if isinstance(model.model, comfy.model_base.SVD_img2vid):
+        raise ValueError(
+            "This model keeps the frames of one video as the rows of its batch (SVD, SV3D), so they cannot be told from candidates: use the host's KSampler, or a video model that has its frames in an own dimension (Wan, LTX, Hunyuan)."
+        )
+
+
+def check_conditioning(name, conditioning):
+    """Raise ValueError for what is no CONDITIONING."""
+    entries = conditioning if isinstance(conditioning, list) else [conditioning]
+    if not all(isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[1], dict) for entry in entries):
+        raise ValueError(f"{name} is no CONDITIONING: connect the output of CLIP Text Encode or of another node that makes conditioning.")
+
+
+def check_numbers(**numbers):
+    """Raise ValueError for a number that is none."""
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}: give it a number.")
+
+
+def check_latent(latent):
+    """Raise ValueError for what is no LATENT, has no rows, or carries a mask or batch_index of other sizes."""
+    samples = latent.get("samples") if isinstance(latent, dict) else None
+    if not torch.is_tensor(samples) and not getattr(samples, "is_nested", False):
+        raise ValueError("latent_image is no LATENT: connect an empty latent, or the output of VAE Encode.")
+    rows = samples.shape[0]
+    if rows == 0:
+        raise ValueError("latent_image is an empty batch: it needs at least one row.")
+    mask, index = latent.get("noise_mask"), latent.get("batch_index")
+    masks = mask.unbind() if getattr(mask, "is_nested", False) else [mask]
+    if mask is not None and any(not torch.is_tensor(m) or m.ndim < 2 or 0 in m.shape for m in masks):
+        raise ValueError("The mask of latent_image is empty: connect a mask that has at least one row, or none.")
+    if index is not None and len(index) < rows:
+        raise ValueError(
+            f"The batch_index of latent_image names {len(index)} of its {rows} rows: use the latent as it left the node that made it."
+        )
+
+
+def check_shape(samples, latent_format):
+    """Raise ValueError for a latent tensor of other dimensions or channels than the model's. Nested ones are the host's matter."""
+    if samples.is_nested:
+        return
+    wanted = latent_format.latent_dimensions + 2
+    if samples.ndim != wanted:
+        raise ValueError(
+            f"latent_image has {samples.ndim} dimensions ({' x '.join(map(str, samples.shape))}), but this model's latents have {wanted}: connect an empty latent that is made for this model."
+        )
+    if samples.shape[1] != latent_format.latent_channels:
+        raise ValueError(
+            f"latent_image has {samples.shape[1]} channels, but this model's latents have {latent_format.latent_channels}: connect an empty latent, or encode the picture with the model's own VAE."
+        )
