@@ -70,7 +70,7 @@ class GroupKSampler(io.ComfyNode):
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
-        check_numbers(denoise=denoise, cfg=cfg)
+        check_numbers(seed, denoise=denoise, cfg=cfg)
         check_conditioning("positive", positive)
         check_conditioning("negative", negative)
         check_latent(latent_image)

@@ -6,6 +6,8 @@ import comfy.model_base
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from .candidates import SEEDS
+
 
 def check_model(model):
     """Raise ValueError for what is no model or cannot be sampled candidate by candidate. model: the host's ModelPatcher."""
@@ -24,8 +26,10 @@ def check_conditioning(name, conditioning):
         raise ValueError(f"{name} is no CONDITIONING: connect the output of CLIP Text Encode or of another node that makes conditioning.")
 
 
-def check_numbers(**numbers):
-    """Raise ValueError for a number that is none."""
+def check_numbers(seed, **numbers):
+    """Raise ValueError for a seed outside the host's range and for a number that is none."""
+    if not 0 <= seed < SEEDS:
+        raise ValueError(f"seed is {seed}, but seeds go from 0 to {SEEDS - 1}.")
     for name, value in numbers.items():
         if not math.isfinite(value):
             raise ValueError(f"{name} is {value}: give it a number.")

@@ -1,9 +1,15 @@
-"""A prompt for each candidate: a batch of prompts with a batch of latents, all through the host's nodes."""
+"""A prompt and a mask for each candidate: batches of them with a batch of latents, all through the host's nodes."""
 
+import json
+
+import comfy.samplers
 import contract
 import nodes
 import pytest
 import tiny
+import torch
+from comfy_extras import nodes_custom_sampler
+from group_inference.nodes.group_sampler import GroupReport, GroupSamplerNode
 
 
 def prompts(at):
@@ -25,3 +31,32 @@ def test_one_latent_uses_one_prompt_and_says_so(flow_model):
     report = contract.assert_survivors_equal_stock(flow_model, tiny.empty_latent(flow_model), prompts(slice(None)))
     (warning,) = report["warnings"]
     assert "4 prompts but the latent has one row: every candidate uses the first" in warning and "Repeat Latent Batch" in warning
+
+
+def test_masks_for_each_row_leave_with_the_group_they_belong_to(flow_model):
+    """The sampling node hands on the latent's masks in their old order; Group Report has them in the group's."""
+    masks = torch.zeros(4, 8, 8)
+    for i in range(4):
+        masks[i, :, : 2 + 2 * i] = 1.0
+    latent = {**tiny.picture_latent(flow_model, 4), "noise_mask": masks}
+    guider = nodes_custom_sampler.CFGGuider.execute(flow_model, tiny.text(1), tiny.text(2), 4.0)[0]
+    sigmas = comfy.samplers.calculate_sigmas(flow_model.get_model_object("model_sampling"), "normal", 6)
+    group = GroupSamplerNode.execute(comfy.samplers.sampler_object("euler"), 4, 2, 0.25, unary=tiny.LastRows())[0]
+    with torch.inference_mode():
+        noise = nodes_custom_sampler.RandomNoise.execute(11)[0]
+        out = nodes_custom_sampler.SamplerCustomAdvanced.execute(noise, guider, group, sigmas, latent)[0]
+    report, whole = GroupReport.execute(group, out).args
+    (warning,) = json.loads(report)["warnings"]
+    assert "take the LATENT of Group Report" in warning
+    rows = [seed - 11 for seed in json.loads(report)["seeds"]]
+    assert sorted(rows) == [1, 2] and torch.equal(whole["noise_mask"], masks[rows]) and torch.equal(whole["samples"], out["samples"])
+    second = tiny.stock(flow_model, 5, whole, denoise=0.5)
+    for i, row in enumerate(rows):
+        own = {"samples": out["samples"][i : i + 1], "noise_mask": masks[row : row + 1]}
+        kept = masks[row] == 0
+        assert torch.allclose(second[i][:, kept], own["samples"][0][:, kept], atol=1e-5)
+
+
+def test_no_warning_of_masks_that_are_alike(flow_model):
+    latent = {**tiny.picture_latent(flow_model, 3), "noise_mask": torch.ones(1, 8, 8)}
+    assert tiny.group(flow_model, 11, latent, candidates=3, size=2)[1]["warnings"] == []

@@ -116,6 +116,24 @@ def test_scores_that_cannot_be_trusted_yet_are_left_out_with_one_note(flow_model
     assert len([w for w in report["warnings"] if "late is not asked before 50% of the noise is gone" in w]) == 1
 
 
+def test_enough_candidates_live_until_every_scorer_has_judged(flow_model):
+    """With the node's defaults pruning was over after two of twenty steps, and a scorer that begins later never counted."""
+    late = Fixed(*range(16), name="late", min_progress=0.3)
+    _, report = tiny.group(flow_model, 3, tiny.empty_latent(flow_model), 16, 4, steps=20, unary=late)
+    assert [len(r["seeds"]) for r in report["rounds"]] == [16, 8]
+    assert [r["step"] for r in report["rounds"]] == [0, 5] and report["rounds"][0]["unary"] is None and report["rounds"][1]["unary"]
+    assert any("until then 8 candidates are kept" in w for w in report["warnings"])
+
+
+def test_trust_begins_at_a_share_of_the_noise_and_not_of_the_steps(flow_model):
+    """Image to image at denoise 0.4 starts where 60% of the noise are gone."""
+    late = Fixed(0.3, 0.2, 0.1, 0.0, name="late", min_progress=0.55)
+    whole = tiny.group(flow_model, 3, tiny.empty_latent(flow_model), 4, 2, steps=10, scheduler="simple", unary=late)[1]
+    part = tiny.group(flow_model, 3, tiny.picture_latent(flow_model), 4, 2, steps=10, scheduler="simple", denoise=0.4, unary=late)[1]
+    judged = lambda report: next(r["step"] for r in report["rounds"] if r["unary"])
+    assert (judged(whole), judged(part)) == (5, 0) and not part["warnings"]
+
+
 def test_nothing_is_removed_before_any_scorer_can_be_trusted(flow_model):
     report = run(flow_model, Fixed(0.3, 0.2, 0.1, 0.0, min_progress=0.75))
     assert [len(r["seeds"]) for r in report["rounds"]] == [4, 2] and report["rounds"][0]["step"] == 2

@@ -270,6 +270,17 @@ def test_candidates_that_nothing_tells_apart_are_refused(flow_model):
         group(flow_model, 3, {**one, "noise_mask": torch.zeros(1, 8, 8)})
 
 
+def test_a_group_of_everybody_is_in_order_of_quality_too(flow_model):
+    quality = Unary(lambda pool: pool.x0.flatten(1).norm(dim=1))
+    latent, report = group(flow_model, 1, tiny.empty_latent(flow_model), candidates=4, size=4, unary=quality)
+    (last,) = report["rounds"]
+    shares = [last["unary"][last["seeds"].index(s)] + 1.5 * sum(row) / 2 for s, row in zip(last["kept"], last["pairwise"], strict=True)]
+    assert report["seeds"] == last["kept"] != sorted(report["seeds"]) and shares == sorted(shares, reverse=True)
+    for row, seed in zip(latent["samples"], report["seeds"], strict=True):
+        assert tiny.relative_error(row[None], tiny.stock(flow_model, seed, tiny.empty_latent(flow_model))) < 1e-4
+    assert report["model_rows"] == 4 * 6
+
+
 def test_a_result_that_breaks_at_the_end_is_not_returned(flow_model, monkeypatch):
     forward, calls = flow_model.model.apply_model, []
 
@@ -282,6 +293,7 @@ def test_a_result_that_breaks_at_the_end_is_not_returned(flow_model, monkeypatch
     latent, report = group(flow_model, 40, tiny.empty_latent(flow_model), cfg=1.0)
     assert len(report["seeds"]) == len(latent["samples"]) == 1 and torch.isfinite(latent["samples"]).all()
     assert any("result is not finite" in w for w in report["warnings"])
+    assert report["warnings"][-1] == "Only 1 of 2 results are left: the other candidates were dropped, for the reasons above."
 
 
 def test_a_group_sampler_inside_another_is_refused():

@@ -1,4 +1,5 @@
 import comfy.latent_formats
+import comfy.model_management
 import folder_paths
 import pytest
 import tiny
@@ -23,6 +24,20 @@ def test_a_connected_vae_decodes(flow_model):
         images = previewer(x0)
         expected = vae.decode(flow_model.model.process_latent_out(x0))
     assert images.shape == (11, 64, 64, 3) and torch.allclose(images, expected.cpu(), atol=1e-4)
+
+
+def test_an_interrupt_ends_the_decoding_after_the_chunk_at_hand(flow_model, monkeypatch):
+    class Interrupting:
+        calls = 0
+
+        def decode(self, latents):
+            Interrupting.calls += 1
+            comfy.model_management.interrupt_current_processing()
+            return torch.zeros(len(latents), 64, 64, 3)
+
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        Previewer(flow_model, Interrupting())(torch.randn(64, 16, 8, 8))
+    assert Interrupting.calls == 1
 
 
 def test_the_hosts_small_vae_is_found_by_its_files(flow_model, monkeypatch, tmp_path):
