@@ -4,7 +4,7 @@ from ..scorers import weights
 from ..scorers.aesthetic import Aesthetic
 from ..scorers.cfg_agreement import CfgAgreement
 from ..scorers.clip import Clip, Siglip
-from ..scorers.color import RANGES, ColorHistogram
+from ..scorers.color import CHANNELS, ColorHistogram
 from ..scorers.dinov2 import Dinov2, Dinov3, PatchDistance
 from ..scorers.embedding import EmbeddingDistance, HostVision, Reference
 from ..scorers.latent import LatentDistance
@@ -140,7 +140,7 @@ class PairwiseScorer(io.ComfyNode):
                 io.DynamicCombo.Input("scorer", options=[
                     io.DynamicCombo.Option("dinov2", [model_input(Dinov2), compare_input(), preprocess_input()]),
                     io.DynamicCombo.Option("clip", [model_input(Clip), preprocess_input()]),
-                    io.DynamicCombo.Option("color", [io.Combo.Input("space", options=list(RANGES), default="lab", tooltip="Colour space of the histograms.")]),
+                    io.DynamicCombo.Option("color", [io.Combo.Input("space", options=list(CHANNELS), default="lab", tooltip="Colour space of the histograms.")]),
                     io.DynamicCombo.Option("latent", []),
                     io.DynamicCombo.Option("dinov3", [model_input(Dinov3), compare_input()]),
                     io.DynamicCombo.Option("siglip", [model_input(Siglip)]),
