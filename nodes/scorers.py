@@ -2,6 +2,7 @@ from comfy_api.latest import io
 
 from ..scorers import weights
 from ..scorers.aesthetic import Aesthetic
+from ..scorers.backbone import PREPROCESS
 from ..scorers.cfg_agreement import CfgAgreement
 from ..scorers.clip import Clip, Siglip
 from ..scorers.color import CHANNELS, ColorHistogram
@@ -42,14 +43,15 @@ def text_input():
     )
 
 
-def preprocess_input():
+def preprocess_input(*left_out):
+    """Of the ways to prepare pictures all but those left out."""
     return io.Combo.Input(
         "preprocess",
-        options=["model", "reference"],
-        default="model",
+        options=[way for way in PREPROCESS if way not in left_out],
+        default=PREPROCESS[0],
         optional=True,
         advanced=True,
-        tooltip="model: as the model was made for. reference: exactly as the paper's code, bilinear without antialiasing.",
+        tooltip="model: the whole picture, squashed to the model's square: better for whole scenes and counts. crop: the middle, undistorted, as in the model's training: better for wide pictures (16:9) with the subject in the centre. reference: squashed exactly as by the paper's code, bilinear without antialiasing.",
     )
 
 
@@ -63,7 +65,7 @@ def compare_input():
 
 
 def shared(backbone, scorer):
-    return backbone.shared(scorer["model"], scorer.get("preprocess") == "reference")
+    return backbone.shared(scorer["model"], scorer.get("preprocess") or PREPROCESS[0])
 
 
 class UnaryScorer(io.ComfyNode):
@@ -85,10 +87,10 @@ class UnaryScorer(io.ComfyNode):
                 io.DynamicCombo.Input("scorer", options=[
                     io.DynamicCombo.Option("clip", [model_input(Clip), text_input(), preprocess_input()]),
                     io.DynamicCombo.Option("siglip", [model_input(Siglip), text_input()]),
-                    io.DynamicCombo.Option("pickscore", [model_input(Clip, "PickScore_v1"), text_input()]),
+                    io.DynamicCombo.Option("pickscore", [model_input(Clip, "PickScore_v1"), text_input(), preprocess_input("reference")]),
                     io.DynamicCombo.Option("hpsv2", [model_input(OpenClip, "hps-v2.1"), text_input()]),
-                    io.DynamicCombo.Option("aesthetic", [model_input(Clip, "clip-vit-large-patch14")]),
-                    io.DynamicCombo.Option("clip_iqa", [model_input(Clip)]),
+                    io.DynamicCombo.Option("aesthetic", [model_input(Clip, "clip-vit-large-patch14"), preprocess_input("reference")]),
+                    io.DynamicCombo.Option("clip_iqa", [model_input(Clip), preprocess_input("reference")]),
                     io.DynamicCombo.Option("reference", [io.Image.Input("image", tooltip="The picture that results should be like."), likeness]),
                     io.DynamicCombo.Option("cfg_agreement", []),
                     io.DynamicCombo.Option("vlm", [
@@ -148,7 +150,8 @@ class PairwiseScorer(io.ComfyNode):
                     io.DynamicCombo.Option("lpips", []),
                     io.DynamicCombo.Option("text_axis", [
                         model_input(Clip),
-                        io.String.Input("axes", default="lighting, day / night", tooltip="What shall vary, separated by commas: a thing (lighting, age, style), or its poles with slashes between."),
+                        io.String.Input("axes", default="lighting, day / night", tooltip="What shall vary, separated by commas: a thing (lighting, age, style), or its poles with slashes between. Each counts the same."),
+                        preprocess_input("reference"),
                     ]),
                     io.DynamicCombo.Option("clip_vision", [io.ClipVision.Input("clip_vision", tooltip="A CLIP vision model that you have for other nodes.")]),
                     io.DynamicCombo.Option("motion", [model_input(Dinov2)]),

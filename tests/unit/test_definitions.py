@@ -14,6 +14,7 @@ from group_inference.scorers.open_clip import OpenClip
 from group_inference.scorers.pool import Pool
 from group_inference.scorers.structure import Edges, Ssim
 from group_inference.scorers.text_image import ClipIqa, TextAxis, TextImage
+from PIL import Image
 
 
 def pictures(count, seed=0, height=40, width=28):
@@ -44,7 +45,7 @@ def test_reference_mode_is_the_papers_clip(installed):
 
     net = CLIPModel.from_pretrained(installed / "tiny-clip")
     tokenizer, images = AutoTokenizer.from_pretrained(installed / "tiny-clip"), pictures(5)
-    backbone = Clip.shared("tiny-clip", reference=True)
+    backbone = Clip.shared("tiny-clip", preprocess="reference")
     backbone.reference_size = (32, 32)  # the tiny model's; the real one's is 224
     ids = tokenizer(["two red tulips"], padding=True, return_tensors="pt").input_ids
     t = unit(embed(net.get_text_features(input_ids=ids)))  # in float32: transformers 4 has no text tower in float64
@@ -59,7 +60,7 @@ def test_reference_mode_is_the_papers_dinov2(installed):
     from transformers import Dinov2Model
 
     net, images = Dinov2Model.from_pretrained(installed / "tiny-dinov2").double(), pictures(4)
-    backbone = Dinov2.shared("tiny-dinov2", reference=True)
+    backbone = Dinov2.shared("tiny-dinov2", preprocess="reference")
     tokens = net(normalised(squashed(images, (256, 256)), backbone)).last_hidden_state.detach().numpy()
     assert tokens.shape[1] == 1 + 18 * 18
     patches = unit(tokens[:, 1:])
@@ -103,6 +104,42 @@ def test_hpsv2_is_open_clips_cosine(installed):
         x = unit(net.encode_image(backbone.pixels(images, torch.float64)).numpy())
         t = unit(net.encode_text(ids).numpy())
     assert np.allclose(TextImage(backbone, "two red tulips").score(Pool(images)).numpy(), (x @ t.T)[:, 0], atol=1e-5)
+
+
+def pil_resized(image, height, width):
+    """[H, W, 3] by PIL's antialiased bicubic filter, channel by channel in float."""
+    channels = [Image.fromarray(image[..., c].numpy()).resize((width, height), Image.Resampling.BICUBIC) for c in range(3)]
+    return torch.from_numpy(np.stack([np.asarray(c) for c in channels])).double().clamp(0, 1)
+
+
+@pytest.mark.parametrize(("height", "width", "box"), [(40, 28, (0, 5, 32, 22)), (36, 64, (7, 0, 18, 32)), (8, 2048, (15, 0, 1, 32))])
+def test_hpsv2_sees_letterboxed_pictures(installed, height, width, box):
+    """As its own transform: the longer side at the model's size, black bars, normalised afterwards."""
+    backbone, images = OpenClip.shared("tiny-hps"), pictures(2, height=height, width=width)
+    top, left, inner_height, inner_width = box
+    expected = torch.zeros(2, 3, 32, 32, dtype=torch.float64)
+    for i, image in enumerate(images):
+        expected[i, :, top : top + inner_height, left : left + inner_width] = pil_resized(image, inner_height, inner_width)
+    assert torch.allclose(backbone.pixels(images, torch.float64), normalised(expected, backbone), atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 512), (512, 256), (300, 300)])
+@pytest.mark.parametrize(("kind", "name", "edge", "size"), [(Clip, "tiny-clip", 32, 32), (Dinov2, "tiny-dinov2", 64, 56)])
+def test_crop_is_the_models_own_centre_crop(installed, kind, name, edge, size, height, width):
+    """Its processor scales the shorter side and then cuts, which differs at the border of the cut, by part of a pixel at most."""
+    backbone, images = kind.shared(name, "crop"), pictures(2, height=height, width=width)
+    shape = [round(side * edge / min(height, width)) for side in (height, width)]
+    top, left = ((side - size) // 2 for side in shape)
+    whole = torch.stack([pil_resized(image, *shape) for image in images])
+    expected = normalised(whole[..., top : top + size, left : left + size], backbone)
+    found = backbone.pixels(images, torch.float64)
+    assert found.shape == expected.shape and (found - expected).abs().mean() < 0.02 * expected.std()
+    assert backbone.resident is kind.shared(name).resident
+
+
+def test_a_crop_of_an_extreme_shape_takes_little_memory(installed):
+    pixels = Clip.shared("tiny-clip", "crop").pixels(pictures(1, height=2, width=100_000), torch.float32)
+    assert pixels.shape == (1, 3, 32, 32) and pixels.isfinite().all()
 
 
 def test_dinov3_leaves_its_registers_out(installed):
@@ -184,9 +221,38 @@ def test_text_axis_measures_along_the_named_directions_only(installed):
     span = TextAxis(backbone, "lighting, day / night")
     everything = EmbeddingDistance(backbone).score(Pool(images))
     found = span.score(Pool(images))
-    assert (found <= everything + 1e-5).all() and (found >= torch.from_numpy(expected**2 / 2) - 1e-5).all()
+    assert (found <= everything + 1e-5).all() and (found >= torch.from_numpy(expected**2 / 2) / 2 - 1e-5).all()
     with pytest.raises(ValueError, match="what shall vary"):
         TextAxis(backbone, " , ")
+    with pytest.raises(ValueError, match="'day / Day' look the same"):
+        TextAxis(backbone, "lighting, day / Day").score(Pool(images))
+
+
+def test_each_named_axis_counts_the_same(installed):
+    """Of differences in any direction, whether an axis is two poles or a thing that fourteen words vary; and their mean counts."""
+    backbone, axes = Clip.shared("tiny-clip"), ("lighting", "day / night", "red / blue / a rose")
+
+    class Isotropic:
+        """All unit directions and their negatives as embeddings: every direction differs as much as any other."""
+
+        model_type, text_features = "isotropic", staticmethod(backbone.text_features)
+
+        def __call__(self, images):
+            return torch.cat([torch.eye(16), -torch.eye(16)])
+
+    means = [float(TextAxis(Isotropic(), axis).score(Pool(pictures(1))).mean()) for axis in axes]
+    assert means == pytest.approx([means[0]] * 3, rel=1e-4) and means[0] > 0.01
+    images = pictures(6)
+    alone = [TextAxis(backbone, axis).score(Pool(images)) for axis in axes]
+    together = TextAxis(backbone, ", ".join(axes)).score(Pool(images))
+    assert torch.allclose(together, torch.stack(alone).mean(0), atol=1e-6) and 0 < float(together.max()) <= 2
+
+
+def test_a_text_axis_is_a_squared_distance(installed):
+    """Of points in a flat space (Schoenberg): with the row means taken away -b / 2 has no negative eigenvalue."""
+    b = TextAxis(Clip.shared("tiny-clip"), "lighting, day / night").score(Pool(pictures(12))).double().numpy()
+    centre = np.eye(12) - 1 / 12
+    assert np.linalg.eigvalsh(-centre @ b @ centre / 2).min() > -1e-7
 
 
 def test_lpips_by_its_formula(installed):
