@@ -64,6 +64,20 @@ def compare_input():
     )
 
 
+def text_of(scorer, name):
+    """What a text input holds. Raises ValueError for what no tokenizer and no report can hold."""
+    text = scorer[name]
+    if not isinstance(text, str):
+        raise ValueError(f"{name} must be a text, but it is a {type(text).__name__}: connect a STRING, or type it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(
+            f"{name} holds half a character at place {e.start + 1} (a lone surrogate, as is left of an emoji cut in two): type it anew."
+        ) from e
+    return text
+
+
 def shared(backbone, scorer):
     return backbone.shared(scorer["model"], scorer.get("preprocess") or PREPROCESS[0])
 
@@ -105,15 +119,16 @@ class UnaryScorer(io.ComfyNode):
     @classmethod
     def execute(cls, scorer) -> io.NodeOutput:
         kind = scorer["scorer"]
-        if "text" in scorer and not scorer["text"].strip():
+        text = text_of(scorer, "text") if "text" in scorer else None
+        if text is not None and not text.strip():
             raise ValueError(f"The {kind} scorer compares images with a text: fill in its text input.")
         match kind:
             case "clip" | "siglip":
-                made = TextImage(shared(BACKBONES[kind], scorer), scorer["text"])
+                made = TextImage(shared(BACKBONES[kind], scorer), text)
             case "pickscore":
-                made = TextImage(shared(Clip, scorer), scorer["text"], scaled=True)
+                made = TextImage(shared(Clip, scorer), text, scaled=True)
             case "hpsv2":
-                made = TextImage(shared(OpenClip, scorer), scorer["text"])
+                made = TextImage(shared(OpenClip, scorer), text)
             case "aesthetic":
                 made = Aesthetic(shared(Clip, scorer))
             case "clip_iqa":
@@ -125,7 +140,7 @@ class UnaryScorer(io.ComfyNode):
             case "cfg_agreement":
                 made = CfgAgreement()
             case "vlm":
-                made = Vlm(scorer["clip"], scorer["question"])
+                made = Vlm(scorer["clip"], text_of(scorer, "question"))
         return io.NodeOutput(made)
 
 
@@ -172,7 +187,8 @@ class PairwiseScorer(io.ComfyNode):
             case "clip_vision":
                 made = EmbeddingDistance(HostVision(scorer["clip_vision"]))
             case "text_axis":
-                made = TextAxis(shared(Clip, scorer), scorer["axes"])
+                axes = text_of(scorer, "axes")
+                made = TextAxis(shared(Clip, scorer), axes)
             case "color":
                 made = ColorHistogram(scorer["space"])
             case "structure":

@@ -67,11 +67,11 @@ def pictures(images):
         found = f"a tensor of the shape {tuple(images.shape)}" if torch.is_tensor(images) else f"a {type(images).__name__}"
         raise ValueError(f"Pictures are tensors of the shape (count, height, width, 3), and here is {found}: connect an IMAGE.")
     if images.numel() == 0:
-        raise ValueError(f"The image batch is empty (its shape is {tuple(images.shape)}): connect at least one picture.")
+        raise ValueError(f"The image has no pixels (its shape is {tuple(images.shape)}): connect at least one picture.")
     if images.dtype == torch.uint8:
         images = images / 255
     if not images.is_floating_point():
-        raise ValueError(f"The pixels are numbers of the type {images.dtype}, whose range is unknown: convert them to floats from 0 to 1.")
+        raise ValueError(f"The pixels are of the type {images.dtype}, whose range is unknown: connect an IMAGE of floats from 0 to 1.")
     images = images[..., :3] if images.shape[-1] >= 3 else images[..., :1].expand(*images.shape[:-1], 3)
     images = images.to("cpu", torch.float32)
     low, high = images.aminmax()
@@ -98,8 +98,12 @@ def squared_distance(rows):
 
 
 def symmetric(distance):
-    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i."""
-    return ((distance + distance.T) / 2).fill_diagonal_(0)
+    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i. NaN stays there too: it
+    tells who is broken from who is only compared with it."""
+    distance = (distance + distance.T) / 2
+    own = distance.diagonal()
+    own.masked_fill_(own.isfinite(), 0)
+    return distance
 
 
 def squashed(images, side):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from group_inference.scorers import color
 from group_inference.scorers.color import ColorHistogram
 from group_inference.scorers.pool import Pool
 
@@ -68,11 +69,12 @@ def test_distances_by_pixel(space):
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_what_is_made_brighter_by_four_levels_stays_near(space):
+def test_what_is_made_brighter_by_four_levels_stays_near(space, monkeypatch):
     """Every colour of a grid as a picture of its own. Of mixtures no more can come: the product of square roots is concave."""
     levels = torch.cat([torch.linspace(0, 1, 9), torch.tensor([1, 3, 252, 254]) / 255]).tolist()
     scorer, found = ColorHistogram(space), []
-    for images in (*flat(*itertools.product(levels, repeat=3)).split(512), pictures(8)):
+    for images, side in ((pictures(8), color.WORKING_SIZE), (flat(*itertools.product(levels, repeat=3)), 1)):
+        monkeypatch.setattr(color, "WORKING_SIZE", side)
         before, after = (scorer.histograms(x).sqrt() for x in (images, (images + 4 / 255).clamp(0, 1)))
         found.append(((before - after).square().sum(1) / 2).sqrt())
     assert float(torch.cat(found).max()) <= 0.05

@@ -17,7 +17,7 @@ from group_inference.scorers.embedding import EmbeddingDistance
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.lpips import Lpips
 from group_inference.scorers.motion import Motion
-from group_inference.scorers.pool import Pool
+from group_inference.scorers.pool import Pool, squared_distance
 from group_inference.scorers.structure import Edges, Ssim
 from group_inference.scorers.text_image import TextAxis, TextImage
 from hypothesis import HealthCheck, given, settings
@@ -104,6 +104,17 @@ def test_fourfold_copies_have_no_distance_in_a_large_pool(pairwise):
     order = torch.from_numpy(np.random.default_rng(0).permutation(64)) % 16
     distances, same = pairwise.score(pool(16, order=order)), order[:, None] == order
     assert not distances[same].any() and (distances[~same] > 1e-6).all()
+
+
+def test_small_differences_are_exact_and_noise_is_none():
+    generator = torch.Generator().manual_seed(0)
+    common, apart = torch.randn(1, 5000, generator=generator), torch.randn(6, 5000, generator=generator)
+    for size in (1.0, 1e-2, 1e-4):
+        rows = common + size * apart
+        expected = (rows.double()[:, None] - rows.double()).square().sum(2)
+        assert torch.allclose(squared_distance(rows).double(), expected, rtol=1e-3)
+    assert not squared_distance(common * (1 + 1e-7 * apart)).any()
+    assert not squared_distance(torch.zeros(3, 4)).any()
 
 
 @pytest.mark.parametrize("backbone", [("tiny-clip", Clip), ("tiny-dinov2", Dinov2)], ids=["clip", "dinov2"])
