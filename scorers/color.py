@@ -40,15 +40,22 @@ class ColorHistogram:
         from kornia.color import rgb_to_hsv, rgb_to_lab
 
         x = {"rgb": lambda v: v, "lab": rgb_to_lab, "hsv": rgb_to_hsv}[self.space](squashed(images, WORKING_SIZE))
-        certainty = [1, 1, 1] if self.space != "hsv" else [x[:, 1] * x[:, 2], x[:, 2], 1]
-        a, b, c = (self._weights(x[:, i].flatten(1), i, certainty[i]) for i in range(3))
-        return torch.stack([((p[:, :, None] * q[:, None]).flatten(1).T @ r).flatten() / len(p) for p, q, r in zip(a, b, c, strict=True)])
+        return torch.stack([self._histogram(*picture.flatten(1)) for picture in x])
+
+    def _histogram(self, a, b, c):
+        """[512] of one picture's channels [P]."""
+        certainty = (b * c, c, None) if self.space == "hsv" else (None,) * 3
+        p, q, r = (self._weights(*one) for one in zip((a, b, c), CHANNELS[self.space], certainty, strict=True))
+        return ((p[:, :, None] * q[:, None]).flatten(1).T @ r).flatten() / len(p)
 
     def _weights(self, values, channel, certainty):
-        """[M, P, 8], rows sum to 1: how much each of the P pixels belongs to each bin of a channel."""
-        low, high, width = CHANNELS[self.space][channel]
-        size, circular = (high - low) / BINS, self.space == "hsv" and channel == 0
-        away = values[..., None] - (low + size * (torch.arange(BINS) + (0 if circular else 0.5)))
-        away = (away + math.pi).remainder(2 * math.pi) - math.pi if circular else away
-        certainty = certainty.flatten(1)[..., None] if torch.is_tensor(certainty) else certainty
-        return (-((away * certainty / width) ** 2) / 2).softmax(-1)
+        """[P, 8], rows sum to 1: how much each pixel belongs to each bin of a channel."""
+        low, high, width = channel
+        circular = channel is CHANNELS["hsv"][0]
+        centres = low + (high - low) / BINS * (torch.arange(BINS) + (0 if circular else 0.5))
+        away = values[:, None] - centres
+        if circular:
+            away = (away + math.pi).remainder(2 * math.pi) - math.pi
+        if certainty is not None:
+            away = away * certainty[:, None]
+        return (-((away / width) ** 2) / 2).softmax(1)
