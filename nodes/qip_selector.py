@@ -74,7 +74,8 @@ class QIPSelector(io.ComfyNode):
             raise ValueError(
                 f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images."
             )
-        unary, pairwise = given("scores", scores, unary[0], (len(images),)), given("distances", distances, pairwise[0], (len(images),) * 2)
+        unary, pairwise = (next(iter(scorer), None) for scorer in (unary, pairwise))
+        unary, pairwise = given("scores", scores, unary, (len(images),)), given("distances", distances, pairwise, (len(images),) * 2)
         goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0])
         if not goal.scorers:
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")

@@ -170,7 +170,7 @@ def _unmet(unary, rows):
     """A sentence for each quality floor that none of the scored `rows` meets."""
     best = [(scorer, scorer.quality_floor, scores[rows].max()) for scorer, _, scores in unary if hasattr(scorer, "quality_floor")]
     return [
-        f"Nobody meets the quality floor {floor:g} of {scorer.name}: the best score was {score:.4g}, so the floor kept out only who is furthest below it."
+        f"Nobody meets the quality floor {floor:g} of {scorer.name}: the best score was {score:.4g}. Lower its minimum, or take the group as the best there was."
         for scorer, floor, score in best
         if score < floor
     ]

@@ -20,8 +20,8 @@ class QualityFloor:
     ValueError for a floor that is no finite number."""
 
     def __init__(self, scorer, quality_floor):
-        if not math.isfinite(quality_floor):
-            raise ValueError(f"The quality floor's minimum is {quality_floor}, under which everybody or nobody falls: enter a number.")
+        if not (isinstance(quality_floor, int | float) and math.isfinite(quality_floor)):
+            raise ValueError(f"The quality floor's minimum is {quality_floor!r}, under which everybody or nobody falls: enter a number.")
         self.scorer, self.quality_floor = scorer, quality_floor
         self.name, self.needs_images = scorer.name, scorer.needs_images
         self.min_progress = getattr(scorer, "min_progress", 0.0)

@@ -156,6 +156,13 @@ def test_a_choice_makes_the_scorer_of_that_name(node, words, given):
     assert torch.allclose(scores, scores_of(expected), atol=1e-6)
 
 
+def test_ways_to_prepare_pictures_are_only_appended():
+    """Saved workflows hold them by their names, and inputs by their places."""
+    options = {option.key: option.inputs for node in NODES for option in node.GET_SCHEMA().inputs[0].options}
+    assert options["clip"][-1].options == options["dinov2"][-1].options == ["model", "reference", "crop"]
+    assert all(inputs[-1].id == "preprocess" for inputs in options.values() if any(one.id == "preprocess" for one in inputs))
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_no_two_choices_score_alike(node, given):
     scores = {words: scores_of(made(node, chosen)) for words, chosen in choices(node.GET_SCHEMA().inputs, given).items()}

@@ -209,9 +209,9 @@ def test_images_of_several_kinds_come_out_as_they_look():
     assert indices == [1, 3, 2] and got.dtype == torch.float32 and got.mean((1, 2, 3)).tolist() == pytest.approx([0.9, 0.7, 0.5], abs=0.01)
 
 
-@pytest.mark.parametrize("minimum", [float("nan"), float("inf")])
+@pytest.mark.parametrize("minimum", [float("nan"), float("inf"), None, "high"])
 def test_a_floor_that_is_no_number_is_refused(minimum):
-    refused("quality floor's minimum is (nan|inf)", QualityFloorNode.execute, Bright(), minimum)
+    refused("quality floor's minimum is (nan|inf|None|'high')", QualityFloorNode.execute, Bright(), minimum)
 
 
 def test_a_floor_that_nobody_meets_is_said_with_the_best_score(flow_model, caplog):
