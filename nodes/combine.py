@@ -3,18 +3,20 @@ from comfy_api.latest import io
 from ..scorers.combine import Combined, QualityFloor, terms
 from .types import CATEGORY, GroupPairwise, GroupUnary
 
+MOST = 16
+
 
 def parse_weights(text, count):
     """One number for all, or one each. Raises ValueError otherwise."""
     try:
-        values = [float(part) for part in text.split(",")]
+        values = [float(part) for part in str(text).split(",")]
     except ValueError:
         values = []
     if len(values) == 1:
         values *= count
     if len(values) != count or not all(0 <= v < float("inf") for v in values) or not any(values):
         raise ValueError(
-            f"weights must be one number or {count} numbers with commas between, none negative and not all 0, but it is '{text}'."
+            f"weights must be one number or {count} numbers with commas between, none negative and not all 0, but it is {text!r}."
         )
     return values
 
@@ -35,7 +37,7 @@ def combination(kind, socket, word):
                     io.Autogrow.Input(
                         "scorers",
                         tooltip=f"The {word} scorers; a new input appears when the last is connected.",
-                        template=io.Autogrow.TemplatePrefix(input=socket.Input("scorer"), prefix="scorer", min=1, max=16),
+                        template=io.Autogrow.TemplatePrefix(input=socket.Input("scorer"), prefix="scorer", min=1, max=MOST),
                     ),
                     io.String.Input("weights", default="1", tooltip="One number for all, or one for each with commas between: 1, 0.5, 2."),
                 ],
@@ -43,8 +45,13 @@ def combination(kind, socket, word):
             )
 
         @classmethod
-        def execute(cls, scorers, weights) -> io.NodeOutput:
-            connected = [scorer for scorer in scorers.values() if scorer is not None]
+        def execute(cls, scorers, weights, **more) -> io.NodeOutput:
+            # The host hands over links beyond the last input under names of their own.
+            if more:
+                raise ValueError(
+                    f"{len(scorers) + len(more)} scorers are connected, but one node combines up to {MOST}: combine some in another Combine {kind} Scorers and connect that."
+                )
+            connected = [scorer for scorer in scorers.values() if terms(scorer, socket="scorers")]
             return io.NodeOutput(Combined(list(zip(connected, parse_weights(weights, len(connected)), strict=True))))
 
     Combine.__name__ = Combine.__qualname__ = f"Combine{kind}Scorers"
@@ -73,7 +80,7 @@ class QualityFloorNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, unary, minimum) -> io.NodeOutput:
-        if len(terms(unary)) > 1:
+        if len(terms(unary, socket="unary")) > 1:
             raise ValueError(
                 f"A floor belongs under one scorer, but unary is a combination ({unary.name}): connect the floor before combining."
             )

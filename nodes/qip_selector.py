@@ -9,7 +9,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from ..sampling.choose import Objective, choose
 from ..sampling.record import Run
 from ..scorers.combine import Given
-from ..scorers.pool import Pool
+from ..scorers.pool import Pool, pictures
 from .types import CATEGORY, advanced_objective_inputs, objective_inputs
 
 
@@ -64,32 +64,35 @@ class QIPSelector(io.ComfyNode):
         scores=(),
         distances=(),
     ) -> io.NodeOutput:
-        images, samples, n = join_images(image), [x["samples"] for x in latent], output_group_size[0]
+        (images, seen), samples, n = join_images(image), latent_samples(latent), output_group_size[0]
         count = sum(s.shape[0] for s in samples)
         if samples and count != len(images):
             raise ValueError(
-                f"There are {len(images)} images but {count} latents: connect the latents that the images were decoded from, or none."
+                f"There are {len(images)} images but {count} latents: connect the latents that the images were decoded from, or none (of a video every frame is an image here)."
             )
         if n > len(images):
             raise ValueError(
                 f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images."
             )
-        unary, pairwise = given("scores", scores, unary[0], (len(images),)), given("distances", distances, pairwise[0], (len(images),) * 2)
+        unary, pairwise = (next(iter(scorer), None) for scorer in (unary, pairwise))
+        unary, pairwise = given("scores", scores, unary, (len(images),)), given("distances", distances, pairwise, (len(images),) * 2)
         goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0])
         if not goal.scorers:
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")
         latents = join_latents(samples) if samples else None
         # Of a video with sound the pictures count.
         x0 = latents.unbind()[0] if samples and latents.is_nested else latents
-        choice = choose(Pool(images, x0), goal, n)
+        choice = choose(Pool(seen, x0), goal, n)
         order = choice.chosen
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
         run.rounds = [choice.as_round(0, 0.0, list(range(len(images))), {})]
         run.seconds.update(choice.seconds)
         below = [f"Image {i} (counted from 0) was left out: it is below the quality floor." for i in choice.below_floor]
-        run.warnings = below + [
-            f"Image {i} (counted from 0) was left out: its score is not finite." for i, ok in enumerate(choice.finite) if not ok
-        ]
+        run.warnings = (
+            choice.unmet
+            + below
+            + [f"Image {i} (counted from 0) was left out: its score is not finite." for i, ok in enumerate(choice.finite) if not ok]
+        )
         for warning in run.warnings:
             logging.warning(warning)
         kept = {"samples": latents[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
@@ -124,18 +127,32 @@ def _numbers(values):
 
 
 def join_images(batches):
-    """One batch [M, H, W, C] of a list of batches. Raises ValueError for different sizes or pixels that are not finite."""
-    sizes = {tuple(b.shape[1:]) for b in batches}
+    """One batch [M, H, W, C] of a list of batches as they came, and the same as scorers see it [M, H, W, 3]; both the latter where
+    kinds of tensors are mixed. Raises ValueError for no images, for different sizes, and for pixels that are not finite."""
+    if not batches:
+        raise ValueError("The input image holds no images: connect at least one.")
+    seen = [pictures(b) for b in batches]
+    sizes = {tuple(b.shape[1:-1]) for b in seen}
     if len(sizes) > 1:
-        named = ", ".join(f"{w}x{h}" for h, w, *_ in sorted(sizes))
+        named = ", ".join("x".join(map(str, reversed(size))) for size in sorted(sizes))
         raise ValueError(f"The images have different sizes ({named}): scale them to one size first, with ImageScale for example.")
-    images = torch.cat(batches)
-    broken = (~torch.isfinite(images.flatten(1)).all(1)).nonzero().flatten().tolist()
+    broken = (~torch.cat([b.isfinite().flatten(1).all(1).cpu() for b in batches])).nonzero().flatten().tolist()
     if broken:
         raise ValueError(
             f"Image {broken[0]} (counted from 0) holds NaN or infinite pixels: decode it again at higher precision or leave it out."
         )
-    return images
+    alike = len({(b.shape[-1], b.dtype, b.device) for b in batches}) == 1
+    seen = torch.cat(seen)
+    return torch.cat(batches) if alike else seen, seen
+
+
+def latent_samples(latents):
+    """The tensors in a list of LATENTs. Raises ValueError for what is no latent."""
+    found = [x.get("samples") if isinstance(x, dict) else None for x in latents]
+    for x, samples in zip(latents, found, strict=True):
+        if not (getattr(samples, "is_nested", False) or (torch.is_tensor(samples) and samples.ndim > 1)):
+            raise ValueError(f"The input latent got a {type(x).__name__} without a batch of samples: connect a LATENT, or nothing.")
+    return found
 
 
 def join_latents(batches):

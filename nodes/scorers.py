@@ -2,9 +2,10 @@ from comfy_api.latest import io
 
 from ..scorers import weights
 from ..scorers.aesthetic import Aesthetic
+from ..scorers.backbone import PREPROCESS
 from ..scorers.cfg_agreement import CfgAgreement
 from ..scorers.clip import Clip, Siglip
-from ..scorers.color import RANGES, ColorHistogram
+from ..scorers.color import CHANNELS, ColorHistogram
 from ..scorers.dinov2 import Dinov2, Dinov3, PatchDistance
 from ..scorers.embedding import EmbeddingDistance, HostVision, Reference
 from ..scorers.latent import LatentDistance
@@ -42,14 +43,15 @@ def text_input():
     )
 
 
-def preprocess_input():
+def preprocess_input(*left_out):
+    """Of the ways to prepare pictures all but those left out."""
     return io.Combo.Input(
         "preprocess",
-        options=["model", "reference"],
-        default="model",
+        options=[way for way in PREPROCESS if way not in left_out],
+        default=PREPROCESS[0],
         optional=True,
         advanced=True,
-        tooltip="model: as the model was made for. reference: exactly as the paper's code, bilinear without antialiasing.",
+        tooltip="model: the whole picture, squashed to the model's square: better for whole scenes and counts. crop: the middle, undistorted, as in the model's training: better for wide pictures (16:9) with the subject in the centre. reference: squashed exactly as by the paper's code, bilinear without antialiasing.",
     )
 
 
@@ -62,8 +64,22 @@ def compare_input():
     )
 
 
+def text_of(scorer, name):
+    """What a text input holds. Raises ValueError for what no tokenizer and no report can hold."""
+    text = scorer[name]
+    if not isinstance(text, str):
+        raise ValueError(f"{name} must be a text, but it is a {type(text).__name__}: connect a STRING, or type it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(
+            f"{name} holds half a character at place {e.start + 1} (a lone surrogate, as is left of an emoji cut in two): type it anew."
+        ) from e
+    return text
+
+
 def shared(backbone, scorer):
-    return backbone.shared(scorer["model"], scorer.get("preprocess") == "reference")
+    return backbone.shared(scorer["model"], scorer.get("preprocess") or PREPROCESS[0])
 
 
 class UnaryScorer(io.ComfyNode):
@@ -85,10 +101,10 @@ class UnaryScorer(io.ComfyNode):
                 io.DynamicCombo.Input("scorer", options=[
                     io.DynamicCombo.Option("clip", [model_input(Clip), text_input(), preprocess_input()]),
                     io.DynamicCombo.Option("siglip", [model_input(Siglip), text_input()]),
-                    io.DynamicCombo.Option("pickscore", [model_input(Clip, "PickScore_v1"), text_input()]),
+                    io.DynamicCombo.Option("pickscore", [model_input(Clip, "PickScore_v1"), text_input(), preprocess_input("reference")]),
                     io.DynamicCombo.Option("hpsv2", [model_input(OpenClip, "hps-v2.1"), text_input()]),
-                    io.DynamicCombo.Option("aesthetic", [model_input(Clip, "clip-vit-large-patch14")]),
-                    io.DynamicCombo.Option("clip_iqa", [model_input(Clip)]),
+                    io.DynamicCombo.Option("aesthetic", [model_input(Clip, "clip-vit-large-patch14"), preprocess_input("reference")]),
+                    io.DynamicCombo.Option("clip_iqa", [model_input(Clip), preprocess_input("reference")]),
                     io.DynamicCombo.Option("reference", [io.Image.Input("image", tooltip="The picture that results should be like."), likeness]),
                     io.DynamicCombo.Option("cfg_agreement", []),
                     io.DynamicCombo.Option("vlm", [
@@ -103,15 +119,16 @@ class UnaryScorer(io.ComfyNode):
     @classmethod
     def execute(cls, scorer) -> io.NodeOutput:
         kind = scorer["scorer"]
-        if "text" in scorer and not scorer["text"].strip():
+        text = text_of(scorer, "text") if "text" in scorer else None
+        if text is not None and not text.strip():
             raise ValueError(f"The {kind} scorer compares images with a text: fill in its text input.")
         match kind:
             case "clip" | "siglip":
-                made = TextImage(shared(BACKBONES[kind], scorer), scorer["text"])
+                made = TextImage(shared(BACKBONES[kind], scorer), text)
             case "pickscore":
-                made = TextImage(shared(Clip, scorer), scorer["text"], scaled=True)
+                made = TextImage(shared(Clip, scorer), text, scaled=True)
             case "hpsv2":
-                made = TextImage(shared(OpenClip, scorer), scorer["text"])
+                made = TextImage(shared(OpenClip, scorer), text)
             case "aesthetic":
                 made = Aesthetic(shared(Clip, scorer))
             case "clip_iqa":
@@ -123,7 +140,7 @@ class UnaryScorer(io.ComfyNode):
             case "cfg_agreement":
                 made = CfgAgreement()
             case "vlm":
-                made = Vlm(scorer["clip"], scorer["question"])
+                made = Vlm(scorer["clip"], text_of(scorer, "question"))
         return io.NodeOutput(made)
 
 
@@ -140,7 +157,7 @@ class PairwiseScorer(io.ComfyNode):
                 io.DynamicCombo.Input("scorer", options=[
                     io.DynamicCombo.Option("dinov2", [model_input(Dinov2), compare_input(), preprocess_input()]),
                     io.DynamicCombo.Option("clip", [model_input(Clip), preprocess_input()]),
-                    io.DynamicCombo.Option("color", [io.Combo.Input("space", options=list(RANGES), default="lab", tooltip="Colour space of the histograms.")]),
+                    io.DynamicCombo.Option("color", [io.Combo.Input("space", options=list(CHANNELS), default="lab", tooltip="Colour space of the histograms.")]),
                     io.DynamicCombo.Option("latent", []),
                     io.DynamicCombo.Option("dinov3", [model_input(Dinov3), compare_input()]),
                     io.DynamicCombo.Option("siglip", [model_input(Siglip)]),
@@ -148,7 +165,8 @@ class PairwiseScorer(io.ComfyNode):
                     io.DynamicCombo.Option("lpips", []),
                     io.DynamicCombo.Option("text_axis", [
                         model_input(Clip),
-                        io.String.Input("axes", default="lighting, day / night", tooltip="What shall vary, separated by commas: a thing (lighting, age, style), or its poles with slashes between."),
+                        io.String.Input("axes", default="lighting, day / night", tooltip="What shall vary, separated by commas: a thing (lighting, age, style), or its poles with slashes between. Each counts the same."),
+                        preprocess_input("reference"),
                     ]),
                     io.DynamicCombo.Option("clip_vision", [io.ClipVision.Input("clip_vision", tooltip="A CLIP vision model that you have for other nodes.")]),
                     io.DynamicCombo.Option("motion", [model_input(Dinov2)]),
@@ -169,7 +187,8 @@ class PairwiseScorer(io.ComfyNode):
             case "clip_vision":
                 made = EmbeddingDistance(HostVision(scorer["clip_vision"]))
             case "text_axis":
-                made = TextAxis(shared(Clip, scorer), scorer["axes"])
+                axes = text_of(scorer, "axes")
+                made = TextAxis(shared(Clip, scorer), axes)
             case "color":
                 made = ColorHistogram(scorer["space"])
             case "structure":

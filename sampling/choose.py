@@ -28,6 +28,10 @@ class Objective:
     kind: str = "paper"
     time_limit: float = 1.0
 
+    def __post_init__(self):
+        terms(self.unary, socket="unary")
+        terms(self.pairwise, socket="pairwise")
+
     @property
     def scorers(self):
         return [scorer for scorer, _ in terms(self.unary) + terms(self.pairwise)]
@@ -68,7 +72,8 @@ class Objective:
 class Choice:
     """unary [M] and pairwise [M, M]: what was selected by, None without such a scorer: raw for one scorer, the weighted sum of
     several; parts: raw scores by name, of several unary scorers; finite: which candidates could be scored; below_floor: indices
-    that a quality floor kept out; chosen: indices of the survivors, best first, at most n; selection: of the solver."""
+    that a quality floor kept out; chosen: indices of the survivors, best first, at most n; selection: of the solver; unmet: a
+    sentence for each floor that nobody meets."""
 
     unary: np.ndarray | None
     pairwise: np.ndarray | None
@@ -78,6 +83,7 @@ class Choice:
     chosen: list[int]
     selection: Selection
     seconds: dict[str, float]
+    unmet: list[str]
 
     def as_round(self, step, sigma, seeds, seconds):
         """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
@@ -127,7 +133,7 @@ def choose(pool, objective, n):
     shown = lambda found, total: None if not found else found[0][-1] if len(found) == 1 else total
     return Choice(
         shown(unary, _spread_out(u, rows, count)), shown(pairwise, _spread_out(b, rows, count)), parts, finite,
-        [int(rows[i]) for i in below], chosen, selection, seconds,
+        [int(rows[i]) for i in below], chosen, selection, seconds, _unmet(unary, rows),
     )  # fmt: skip
 
 
@@ -142,6 +148,9 @@ def _scores(scorer, pool, shape):
             raise
         raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
     for answer in found:
+        if answer.ndim != len(shape) and tuple(answer.shape) == shape[:1] * answer.ndim:
+            kind, socket = ("pairwise", "unary") if answer.ndim == 2 else ("unary", "pairwise")
+            raise ValueError(f"The input {socket} got the {kind} scorer {scorer.name}: connect it to the input {kind}.")
         if tuple(answer.shape) != shape:
             raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(answer.shape)} instead of {shape}.")
     return torch.stack(found).double().mean(0).cpu().numpy()
@@ -154,6 +163,16 @@ def _below_floor(unary, rows, n):
         shortfall = np.maximum(shortfall, getattr(scorer, "quality_floor", -np.inf) - scores[rows])
     worst = np.argsort(-shortfall, kind="stable")[: len(rows) - n]
     return sorted(int(i) for i in worst if shortfall[i] > 0)
+
+
+def _unmet(unary, rows):
+    """A sentence for each quality floor that none of the scored `rows` meets."""
+    best = [(scorer, scorer.quality_floor, scores[rows].max()) for scorer, _, scores in unary if hasattr(scorer, "quality_floor")]
+    return [
+        f"Nobody meets the quality floor {floor:g} of {scorer.name}: the best score was {score:.4g}. Lower its minimum, or take the group as the best there was."
+        for scorer, floor, score in best
+        if score < floor
+    ]
 
 
 def _spread_out(values, rows, count):

@@ -243,6 +243,9 @@ class _GroupRun:
             pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance)
             choice = choose(pool, self.group.objective, n)
         self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
+        if n == self.schedule.end:  # who is left gets another chance before
+            for sentence in choice.unmet:
+                self.warn(sentence)
         seconds = {"model": self.hub.model_seconds - self.run.seconds["model"], "preview": previewed}
         self.run.rounds.append(choice.as_round(self.step, sigma, [t.candidate.seed for t in living], seconds))
         for part, value in self.run.rounds[-1].seconds.items():

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..scorers.pool import pictures
+
 CHUNK = 8
 KEY_FRAMES = 4
 # Four frames of half the side have as many pixels as one picture, so a pool of videos takes no more memory than one of pictures.
@@ -20,10 +22,13 @@ class Previewer:
     """Decodes x0 to IMAGE tensors, by the best decoder at hand: the VAE given, else the host's TAESD for the model's
     latents if its files are there, else the host's latent-to-RGB factors (then `warning` says so).
 
-    Raises ValueError when there is none of them.
+    Raises ValueError when there is none of them, and for what is no VAE.
     """
 
     def __init__(self, patcher, vae=None):
+        # The host's CLIP has `decode` as well, for tokens.
+        if vae is not None and (not callable(getattr(vae, "decode", None)) or hasattr(vae, "cond_stage_model")):
+            raise ValueError(f"The input vae got a {type(vae).__name__}, which decodes no latents: connect a VAE.")
         self.model = patcher.model
         self.format = patcher.get_model_object("latent_format")
         self.warning = None
@@ -61,7 +66,7 @@ class Previewer:
         if shrink < 1:
             size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
             images = F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
-        return images[..., :3].clamp(0, 1)
+        return pictures(images)
 
 
 def key_frames(x0):

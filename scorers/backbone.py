@@ -10,34 +10,36 @@ import torch.nn.functional as F
 from . import weights
 from .residency import Resident
 
+# What of a picture a model sees; the first is the default.
+PREPROCESS = ("model", "reference", "crop")
 _shared = weakref.WeakValueDictionary()
 
 
 class Backbone:
-    """A model from a local folder, called on IMAGE tensors [M, H, W, 3] in 0..1 of any size and shape.
+    """A model from a local folder, called on pictures [M, H, W, 3] in 0..1 of any size and shape.
 
     Subclasses say model_type (as config.json does), load(folder) and features(net, pixels) [M, ...], and what of the features
-    is the picture as a whole: embedding(features) [M, D]. reference: prepare pictures exactly as the paper's code does.
+    is the picture as a whole: embedding(features) [M, D]. preprocess: one of PREPROCESS, see prepared.
     """
 
-    reference = False
+    preprocess = PREPROCESS[0]
     reference_size = (224, 224)
 
     def __init__(self, folder):
         self.folder = folder
-        self.size, self.mean, self.std = self.preprocessing(folder)
+        self.size, self.kept, self.mean, self.std = self.preprocessing(folder)
         self.resident = Resident(self.load(folder))
 
     @classmethod
-    def shared(cls, name, reference=False):
+    def shared(cls, name, preprocess=PREPROCESS[0]):
         """The backbone of the installed folder `name`, loaded once however many scorers use it."""
         folder = weights.find(cls.model_type, name)
-        backbone = _shared.get((cls, folder, reference))
+        backbone = _shared.get((cls, folder, preprocess))
         if backbone is None:
-            other = _shared.get((cls, folder, not reference))
+            other = next((_shared.get((cls, folder, p)) for p in PREPROCESS if (cls, folder, p) in _shared), None)
             backbone = copy.copy(other) if other else cls(folder)
-            backbone.reference = reference
-            _shared[cls, folder, reference] = backbone
+            backbone.preprocess = preprocess
+            _shared[cls, folder, preprocess] = backbone
         return backbone
 
     @property
@@ -45,7 +47,8 @@ class Backbone:
         return self.resident.patcher
 
     def preprocessing(self, folder):
-        """(height, width), mean [3], std [3] of the pictures that the model was made for."""
+        """(height, width) of the pictures that the model was made for, the share of their shorter side that its own centre crop
+        keeps, mean [3], std [3]."""
         return weights.image_preprocessing(folder)
 
     def __call__(self, images):
@@ -55,15 +58,22 @@ class Backbone:
         return features
 
     def pixels(self, images, dtype):
-        """The model's own preprocessing, on tensors: squashed to its size, so that nothing at the edges is cut off. The
-        paper's code squashes bilinearly without antialiasing instead, to a size of its own."""
-        x = images[..., :3].movedim(-1, 1).float()
-        if self.reference:
-            x = F.interpolate(x, size=self.reference_size, mode="bilinear", align_corners=False)
-        else:
-            x = F.interpolate(x, size=self.size, mode="bicubic", antialias=True).clamp(0, 1)
+        """Pictures [M, H, W, 3] in 0..1 as the model takes them, [M, 3, h, w]."""
+        x = self.prepared(images.movedim(-1, 1))
         mean, std = (torch.tensor(v, device=x.device).view(3, 1, 1) for v in (self.mean, self.std))
         return ((x - mean) / std).to(dtype)
+
+    def prepared(self, x):
+        """[M, 3, H, W] in 0..1 at the model's size. model: squashed, so that nothing at the edges is cut off. reference: squashed
+        as by the paper's code, bilinearly without antialiasing, to a size of its own. crop: the middle, undistorted, as in the
+        model's training; cut out before it is scaled, so that a picture of any shape takes little memory."""
+        if self.preprocess == "reference":
+            return F.interpolate(x, size=self.reference_size, mode="bilinear", align_corners=False)
+        if self.preprocess == "crop":
+            side = max(1, round(min(x.shape[-2:]) * self.kept))
+            top, left = ((whole - side) // 2 for whole in x.shape[-2:])
+            x = x[..., top : top + side, left : left + side]
+        return scaled(x, self.size)
 
 
 class DualEncoder(Backbone):
@@ -90,6 +100,11 @@ class DualEncoder(Backbone):
                 f"The tokenizer in {self.folder} does not fit its model, all texts look the same to it: download both from one repository."
             )
         return found[: len(texts)]
+
+
+def scaled(x, size):
+    """[M, 3, H, W] in 0..1 at another size (height, width)."""
+    return F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def embedding_of(out):

@@ -1,5 +1,7 @@
 """Several scorers as one, and a floor under a score."""
 
+import math
+
 
 class Combined:
     """The weighted sum of scorers of one kind. parts: (scorer, weight) each; who combines them decides whether raw scores are
@@ -14,9 +16,12 @@ class Combined:
 
 
 class QualityFloor:
-    """A unary scorer whose candidates are not selected below a raw score of `quality_floor`, while enough others remain."""
+    """A unary scorer whose candidates are not selected below a raw score of `quality_floor`, while enough others remain. Raises
+    ValueError for a floor that is no finite number."""
 
     def __init__(self, scorer, quality_floor):
+        if not (isinstance(quality_floor, int | float) and math.isfinite(quality_floor)):
+            raise ValueError(f"The quality floor's minimum is {quality_floor!r}, under which everybody or nobody falls: enter a number.")
         self.scorer, self.quality_floor = scorer, quality_floor
         self.name, self.needs_images = scorer.name, scorer.needs_images
         self.min_progress = getattr(scorer, "min_progress", 0.0)
@@ -43,8 +48,17 @@ class Given:
         return self.values
 
 
-def terms(scorer, weight=1.0):
-    """(scorer, weight) of what a scorer is made of; nothing for None."""
+def terms(scorer, weight=1.0, socket="unary or pairwise"):
+    """(scorer, weight) of what a scorer is made of; nothing for None. Raises ValueError for what is no scorer (see pool.py), named by
+    the input where it came in, and for weights that are not finite."""
     if isinstance(scorer, Combined):
-        return [term for part, share in scorer.parts for term in terms(part, weight * share)]
-    return [] if scorer is None else [(scorer, weight)]
+        return [term for part, share in scorer.parts for term in terms(part, weight * share, socket)]
+    if scorer is None:
+        return []
+    if not all(hasattr(scorer, needed) for needed in ("name", "needs_images", "score")):
+        raise ValueError(
+            f"The input {socket} got a {type(scorer).__name__}, which is no scorer: connect a Unary Scorer or Pairwise Scorer, or a combination of them."
+        )
+    if not math.isfinite(weight):
+        raise ValueError(f"The scorer {scorer.name} in the input {socket} has the weight {weight}: lower the weights of the combinations.")
+    return [(scorer, weight)]

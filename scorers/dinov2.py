@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from . import loading
 from .backbone import Backbone
-from .pool import cosine_distance
+from .pool import squared_distance
 
 
 class Dinov2(Backbone):
@@ -53,4 +53,4 @@ class PatchDistance:
         self.name, self.backbone = f"{backbone.model_type} patches", backbone
 
     def score(self, pool):
-        return cosine_distance(self.backbone.patches(pool.features(self.backbone)))
+        return squared_distance(self.backbone.patches(pool.features(self.backbone))) / 2

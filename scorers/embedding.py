@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .pool import Pool, cosine_distance
+from .pool import Pool, cosine_distance, pictures
 
 
 class EmbeddingDistance:
@@ -22,14 +22,15 @@ class Reference:
     """u_i = cos(embedding of the reference, embedding of i), or with `by_place` the mean of the patches' cosines, in -1..1:
     the paper's unary term for image prompting. image: [1, H, W, 3] in 0..1; more pictures count as their mean likeness.
 
-    Raises ValueError for a picture without pixels.
+    Raises ValueError for what is no picture, and for one with NaN.
     """
 
     needs_images = True
 
     def __init__(self, backbone, image, by_place=False):
-        if image.numel() == 0:
-            raise ValueError(f"The reference image has no pixels (its shape is {tuple(image.shape)}): connect a picture.")
+        image = pictures(image).flatten(0, -4)
+        if not image.isfinite().all():
+            raise ValueError("The reference image holds NaN pixels: decode it again at higher precision, or connect another picture.")
         self.name, self.backbone, self.image, self.by_place = f"reference {backbone.model_type}", backbone, image, by_place
         self._features = None
 
@@ -47,12 +48,16 @@ class Reference:
 class HostVision:
     """A backbone made of the host's CLIP_VISION, for models that the user has for other nodes already.
 
-    Raises ValueError for models without one embedding per picture, as the host loads SigLIP.
+    Raises ValueError for models without one embedding per picture, as the host loads SigLIP, and for what is no CLIP_VISION.
     """
 
     model_type = "clip_vision"
 
     def __init__(self, clip_vision):
+        if not callable(getattr(clip_vision, "encode_image", None)):
+            raise ValueError(
+                f"The input clip_vision got a {type(clip_vision).__name__}, which embeds no pictures: connect a CLIP_VISION, from CLIPVisionLoader for example."
+            )
         self.clip_vision, self.patcher = clip_vision, getattr(clip_vision, "patcher", None)
         self(torch.zeros(1, 64, 64, 3))
 

@@ -22,7 +22,6 @@ class LatentDistance:
         # Of a video all frames count as channels; of anything without a picture plane every number does.
         x0 = x0.flatten(1, -3) if x0.ndim > 3 else x0.flatten(1)[:, :, None, None]
         small = F.adaptive_avg_pool2d(x0, [min(GRID, side) for side in x0.shape[-2:]])
-        over_pool = [d for d in range(small.ndim) if d != 1]
-        deviation = small.std(over_pool, keepdim=True) if small.numel() > small.shape[1] else 1.0
-        small = (small - small.mean(over_pool, keepdim=True)) / (deviation + 1e-6)
-        return cosine_distance(small)
+        over_pool, whole = (0, 2, 3), small[small.isfinite().all(3).all(2).all(1)]
+        deviation = whole.std(over_pool, keepdim=True) if whole.numel() > whole.shape[1] else 1.0
+        return cosine_distance((small - whole.mean(over_pool, keepdim=True)) / (deviation + 1e-6))

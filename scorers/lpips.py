@@ -34,7 +34,7 @@ class Lpips:
         self.patcher = self.resident.patcher
 
     def score(self, pool):
-        x = F.interpolate(pool.images[..., :3].movedim(-1, 1).float(), size=(SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
+        x = F.interpolate(pool.images.movedim(-1, 1), size=(SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
         return squared_distance(self.resident.over(x, lambda net, chunk: net(chunk)))
 
 

@@ -3,9 +3,10 @@
 import json
 
 import torch
+import torch.nn.functional as F
 
 from . import loading
-from .backbone import DualEncoder
+from .backbone import DualEncoder, scaled
 
 HPS_ARCHITECTURE = "ViT-H-14"
 
@@ -31,7 +32,7 @@ class OpenClip(DualEncoder):
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
         size, given = self.architecture["vision_cfg"]["image_size"], self.config.get("preprocess_cfg", {})
-        return (size, size), given.get("mean", OPENAI_DATASET_MEAN), given.get("std", OPENAI_DATASET_STD)
+        return (size, size), 1.0, given.get("mean", OPENAI_DATASET_MEAN), given.get("std", OPENAI_DATASET_STD)
 
     def load(self, folder):
         import open_clip
@@ -43,6 +44,13 @@ class OpenClip(DualEncoder):
         self.text_length = net.context_length
         self._tokenize = open_clip.SimpleTokenizer(context_length=self.text_length)
         return net
+
+    def prepared(self, x):
+        """Letterboxed, as HPSv2 is defined (resize_longest_max in its transform.py): the longer side at the model's size, black
+        bars around it."""
+        height, width = (max(1, round(side * self.size[0] / max(x.shape[-2:]))) for side in x.shape[-2:])
+        left, top = (self.size[1] - width) // 2, (self.size[0] - height) // 2
+        return F.pad(scaled(x, (height, width)), (left, self.size[1] - width - left, top, self.size[0] - height - top))
 
     def features(self, net, pixels):
         return net.encode_image(pixels).float()

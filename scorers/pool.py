@@ -22,11 +22,13 @@ from dataclasses import dataclass, field, replace
 import torch
 import torch.nn.functional as F
 
+RESOLUTION = 64 * torch.finfo(torch.float32).eps
+
 
 @dataclass
 class Pool:
-    """One round's candidates. images: float [M, H, W, 3] in 0..1 on the CPU, of videos [M, F, H, W, 3], F key frames in order, None
-    if no scorer needs them; x0: predicted final latents [M, C, ...] in the model's space, None for pictures that come from
+    """One round's candidates. images: [M, H, W, 3], of videos [M, F, H, W, 3], F key frames in order, None if no scorer needs them;
+    whatever they come as, scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's space, None for pictures that come from
     elsewhere; progress: share of the schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step;
     guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler."""
 
@@ -37,6 +39,10 @@ class Pool:
     guidance: torch.Tensor | None = None
     _features: dict = field(default_factory=dict, init=False, repr=False)
     _frames: list = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self):
+        if self.images is not None:
+            self.images = pictures(self.images)
 
     @property
     def frames(self):
@@ -54,23 +60,52 @@ class Pool:
         return self._features[backbone]
 
 
+def pictures(images):
+    """IMAGE tensors [..., H, W, C] of any kind as float32 [..., H, W, 3] in 0..1 on the CPU: one channel thrice, of four the first
+    three, pixels outside cut off, uint8 as 0..255. NaN stays NaN. Raises ValueError for what are no pictures."""
+    if not torch.is_tensor(images) or images.ndim not in (4, 5):
+        found = f"a tensor of the shape {tuple(images.shape)}" if torch.is_tensor(images) else f"a {type(images).__name__}"
+        raise ValueError(f"Pictures are tensors of the shape (count, height, width, 3), and here is {found}: connect an IMAGE.")
+    if images.numel() == 0:
+        raise ValueError(f"The image has no pixels (its shape is {tuple(images.shape)}): connect at least one picture.")
+    if images.dtype == torch.uint8:
+        images = images / 255
+    if not images.is_floating_point():
+        raise ValueError(f"The pixels are of the type {images.dtype}, whose range is unknown: connect an IMAGE of floats from 0 to 1.")
+    images = images[..., :3] if images.shape[-1] >= 3 else images[..., :1].expand(*images.shape[:-1], 3)
+    images = images.to("cpu", torch.float32)
+    low, high = images.aminmax()
+    return images if low >= 0 and high <= 1 else images.clamp(0, 1)
+
+
 def cosine_distance(features):
-    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. One matrix product."""
-    flat = F.normalize(features.float().flatten(1), dim=1)
-    return symmetric((1 - flat @ flat.T).clamp(min=0))
+    """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. A row of zeros is 0 from its like, 1/2 from
+    all others."""
+    return squared_distance(F.normalize(features.float().flatten(1), dim=1)) / 2
 
 
 def squared_distance(rows):
-    """|x_i - x_j|^2 of every pair of rows of [M, D], [M, M], zero diagonal. One matrix product."""
+    """|x_i - x_j|^2 of every pair of rows of [M, D], [M, M], zero diagonal. One matrix product. What float32 cannot tell apart is 0:
+    rows that differ by RESOLUTION of their length, squares by RESOLUTION of those of the rows without their mean."""
+    noise = RESOLUTION**2 * rows.square().sum(1)
+    # What all rows share would only cost precision. A broken row must not reach the others through the mean.
+    finite = rows.isfinite().all(1)
+    rows = rows - (rows if finite.all() else rows[finite]).mean(0)
     squares = rows.square().sum(1)
-    return symmetric((squares[:, None] + squares - 2 * (rows @ rows.T)).clamp(min=0))
+    sums, noise = squares[:, None] + squares, noise + RESOLUTION * squares
+    distance = sums - 2 * (rows @ rows.T)
+    return symmetric(distance.where(~(distance < noise[:, None] + noise), 0))
 
 
 def symmetric(distance):
-    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i."""
-    return ((distance + distance.T) / 2).fill_diagonal_(0)
+    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i. NaN stays there too: it
+    tells who is broken from who is only compared with it."""
+    distance = (distance + distance.T) / 2
+    own = distance.diagonal()
+    own.masked_fill_(own.isfinite(), 0)
+    return distance
 
 
 def squashed(images, side):
     """IMAGE tensors [M, H, W, 3] of any shape as [M, 3, side, side], averaged by area."""
-    return F.interpolate(images[..., :3].movedim(-1, 1).float(), size=(side, side), mode="area")
+    return F.interpolate(images.movedim(-1, 1), size=(side, side), mode="area")

@@ -65,11 +65,13 @@ class ClipIqa:
 
 
 class TextAxis:
-    """b_ij = |P (x_i - x_j)|^2 / 2, in 0..2: x the unit image embeddings, P onto the directions in which the text embedding
-    moves when only the named things change (text as a basis of image space: Gandelsman et al., arXiv 2310.05916).
+    """b_ij = mean over the axes of |P_a (x_i - x_j)|^2 / (2 rank P_a), in 0..2: x the unit image embeddings, P_a onto the
+    directions in which the text embedding moves when only the thing named by the axis changes (text as a basis of image space:
+    Gandelsman et al., arXiv 2310.05916). Over the rank, the number of these directions, because each axis shall count the same:
+    pictures that differ alike in all directions differ alike on an axis of two poles and on one of many.
 
     axes: "lighting, age" or with poles of their own "day / night, a child / an old man"; things without poles are varied by
-    common opposites. Raises ValueError for axes without a word.
+    common opposites. Raises ValueError for axes without a word, and for poles that the model cannot tell apart.
     """
 
     needs_images = True
@@ -89,11 +91,14 @@ class TextAxis:
         return squared_distance(F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T) / 2
 
     def _span(self):
-        """[R, D] orthonormal."""
-        moves = []
+        """[R, D]: of each axis orthogonal rows of length 1 / sqrt(axes * its number of rows)."""
+        spans = []
         for poles in self.axes:
             texts = poles if len(poles) > 1 else [f"{word} {poles[0]}" for word in QUALIFIERS]
             found = self.backbone.text_features(*texts)
-            moves.append(found - found.mean(0))
-        _, size, directions = torch.linalg.svd(torch.cat(moves), full_matrices=False)
-        return directions[size > 1e-4 * size.max()]
+            _, size, directions = torch.linalg.svd(found - found.mean(0), full_matrices=False)
+            if size.max() < 1e-5:
+                raise ValueError(f"The poles of the axis '{' / '.join(poles)}' look the same to the model: name others in axes.")
+            directions = directions[size > 1e-4 * size.max()]
+            spans.append(directions / (len(self.axes) * len(directions)) ** 0.5)
+        return torch.cat(spans)

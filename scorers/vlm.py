@@ -4,6 +4,8 @@ import re
 
 import torch
 
+from .residency import host
+
 ANSWER_TOKENS = 16
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -12,7 +14,7 @@ class Vlm:
     """u_i = the first number in the model's answer to `question` about picture i, greedily decoded, NaN where there is none.
 
     clip: the host's CLIP object. One picture per call, so late in the schedule only. Raises ValueError for a CLIP that cannot
-    write, and for a trial answer without a number.
+    write about a picture, and for a trial answer without a number.
     """
 
     name = "vlm"
@@ -20,12 +22,16 @@ class Vlm:
     min_progress = 0.8
 
     def __init__(self, clip, question):
-        if not hasattr(getattr(clip, "cond_stage_model", None), "generate"):
-            raise ValueError(
-                "The vlm scorer needs a CLIP that can answer questions about images, such as Qwen3-VL: load one with CLIPLoader."
-            )
         self.clip, self.question = clip, question
-        answer = self.ask(torch.zeros(1, 64, 64, 3))
+        try:
+            answer = self.ask(torch.zeros(1, 64, 64, 3))
+        except Exception as e:  # every CLIP of the host has `generate`; those that cannot write fail in it in ways of their own
+            if host and (isinstance(e, host.InterruptProcessingException) or host.is_oom(e)):
+                raise
+            reason = (str(e).splitlines() or [""])[0]
+            raise ValueError(
+                f"The vlm scorer needs a CLIP that can answer questions about images, such as Qwen3-VL, and its input clip cannot ({type(e).__name__}: {reason}): load one with CLIPLoader."
+            ) from e
         if not NUMBER.search(answer):
             raise ValueError(
                 f"The vlm scorer's model answered '{answer[:80]}' where a number is needed: ask for one number only, from 0 to 10 for example."

@@ -101,18 +101,23 @@ def find(model_type, name):
 
 
 def image_preprocessing(folder):
-    """(height, width), mean, std that the checkpoint was made for. Reads both layouts in use."""
+    """(height, width), share of the shorter side that a centre crop keeps, mean, std that the checkpoint was made for. Reads both
+    layouts in use."""
     settings = _read(folder / "preprocessor_config.json") or _read(folder / "processor_config.json").get("image_processor", {})
     if not settings:
         raise FileNotFoundError(
             f"{folder} has no preprocessor_config.json: download it from the model's repository, it says at which size the model sees pictures."
         )
     cropped = settings.get("do_center_crop", False) and settings.get("crop_size")
-    size = settings["crop_size"] if cropped else settings["size"]
+    whole, size = (_sides(settings[key]) for key in ("size", "crop_size" if cropped else "size"))
+    return size, min(size) / min(whole), settings["image_mean"], settings["image_std"]
+
+
+def _sides(size):
+    """(height, width) of a size in any of the forms in use."""
     if not isinstance(size, dict):
         size = {"shortest_edge": size}
-    size = (size.get("height") or size["shortest_edge"], size.get("width") or size["shortest_edge"])
-    return size, settings["image_mean"], settings["image_std"]
+    return size.get("height") or size["shortest_edge"], size.get("width") or size["shortest_edge"]
 
 
 def _read(path):

@@ -49,5 +49,5 @@ def test_every_backbone_counts_once_whatever_wraps_it():
     backbone, other = SimpleNamespace(patcher=patcher(1)), SimpleNamespace(patcher=patcher(2))
     scorer = lambda b: SimpleNamespace(name="s", needs_images=True, backbone=b, score=None)
     unary = Combined([(QualityFloor(scorer(backbone), 0.2), 1.0), (scorer(backbone), 1.0)])
-    weightless = SimpleNamespace(name="w", needs_images=True)
+    weightless = SimpleNamespace(name="w", needs_images=True, score=None)
     assert Objective(unary, Combined([(scorer(other), 1.0), (weightless, 1.0)])).patchers == [backbone.patcher, other.patcher]

@@ -26,19 +26,23 @@ from group_inference.scorers.vlm import Vlm
 from group_inference.scorers.weights import FOLDER
 
 TEXT, AXES, QUESTION = "a red rose", "lighting, day / night", "How bright is it?"
-clip = lambda reference=False: Clip.shared("wide-clip", reference)
+clip = lambda preprocess="model": Clip.shared("wide-clip", preprocess)
 siglip = lambda: Siglip.shared("tiny-siglip")
-dinov2 = lambda reference=False: Dinov2.shared("tiny-dinov2", reference)
+dinov2 = lambda preprocess="model": Dinov2.shared("tiny-dinov2", preprocess)
 dinov3 = lambda: Dinov3.shared("tiny-dinov3")
 # What each choice stands for; the definitions themselves are tested in tests/unit. given: what the node's sockets get.
 UNARY = {
     "clip model": lambda given: TextImage(clip(), TEXT),
-    "clip reference": lambda given: TextImage(clip(reference=True), TEXT),
+    "clip reference": lambda given: TextImage(clip("reference"), TEXT),
+    "clip crop": lambda given: TextImage(clip("crop"), TEXT),
     "siglip": lambda given: TextImage(siglip(), TEXT),
-    "pickscore": lambda given: TextImage(clip(), TEXT, scaled=True),
+    "pickscore model": lambda given: TextImage(clip(), TEXT, scaled=True),
+    "pickscore crop": lambda given: TextImage(clip("crop"), TEXT, scaled=True),
     "hpsv2": lambda given: TextImage(OpenClip.shared("tiny-hps"), TEXT),
-    "aesthetic": lambda given: Aesthetic(clip()),
-    "clip_iqa": lambda given: ClipIqa(clip()),
+    "aesthetic model": lambda given: Aesthetic(clip()),
+    "aesthetic crop": lambda given: Aesthetic(clip("crop")),
+    "clip_iqa model": lambda given: ClipIqa(clip()),
+    "clip_iqa crop": lambda given: ClipIqa(clip("crop")),
     "reference dinov2 patches": lambda given: Reference(dinov2(), given["image"], by_place=True),
     "reference dinov2 class token": lambda given: Reference(dinov2(), given["image"]),
     "reference clip": lambda given: Reference(clip(), given["image"]),
@@ -49,11 +53,14 @@ UNARY = {
 }
 PAIRWISE = {
     "dinov2 patches model": lambda given: PatchDistance(dinov2()),
-    "dinov2 patches reference": lambda given: PatchDistance(dinov2(reference=True)),
+    "dinov2 patches reference": lambda given: PatchDistance(dinov2("reference")),
+    "dinov2 patches crop": lambda given: PatchDistance(dinov2("crop")),
     "dinov2 class token model": lambda given: EmbeddingDistance(dinov2()),
-    "dinov2 class token reference": lambda given: EmbeddingDistance(dinov2(reference=True)),
+    "dinov2 class token reference": lambda given: EmbeddingDistance(dinov2("reference")),
+    "dinov2 class token crop": lambda given: EmbeddingDistance(dinov2("crop")),
     "clip model": lambda given: EmbeddingDistance(clip()),
-    "clip reference": lambda given: EmbeddingDistance(clip(reference=True)),
+    "clip reference": lambda given: EmbeddingDistance(clip("reference")),
+    "clip crop": lambda given: EmbeddingDistance(clip("crop")),
     "color rgb": lambda given: ColorHistogram("rgb"),
     "color lab": lambda given: ColorHistogram("lab"),
     "color hsv": lambda given: ColorHistogram("hsv"),
@@ -64,7 +71,8 @@ PAIRWISE = {
     "structure edges": lambda given: Edges(),
     "structure ssim": lambda given: Ssim(),
     "lpips": lambda given: Lpips(),
-    "text_axis": lambda given: TextAxis(clip(), AXES),
+    "text_axis model": lambda given: TextAxis(clip(), AXES),
+    "text_axis crop": lambda given: TextAxis(clip("crop"), AXES),
     "clip_vision": lambda given: EmbeddingDistance(HostVision(given["clip_vision"])),
     "motion": lambda given: Motion(dinov2()),
 }
@@ -146,6 +154,13 @@ def test_a_choice_makes_the_scorer_of_that_name(node, words, given):
     scores = scores_of(found)
     assert tuple(scores.shape) == shape and torch.isfinite(scores).all()
     assert torch.allclose(scores, scores_of(expected), atol=1e-6)
+
+
+def test_ways_to_prepare_pictures_are_only_appended():
+    """Saved workflows hold them by their names, and inputs by their places."""
+    options = {option.key: option.inputs for node in NODES for option in node.GET_SCHEMA().inputs[0].options}
+    assert options["clip"][-1].options == options["dinov2"][-1].options == ["model", "reference", "crop"]
+    assert all(inputs[-1].id == "preprocess" for inputs in options.values() if any(one.id == "preprocess" for one in inputs))
 
 
 @pytest.mark.parametrize("node", NODES)

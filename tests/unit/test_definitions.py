@@ -44,7 +44,7 @@ def test_reference_mode_is_the_papers_clip(installed):
 
     net = CLIPModel.from_pretrained(installed / "tiny-clip")
     tokenizer, images = AutoTokenizer.from_pretrained(installed / "tiny-clip"), pictures(5)
-    backbone = Clip.shared("tiny-clip", reference=True)
+    backbone = Clip.shared("tiny-clip", preprocess="reference")
     backbone.reference_size = (32, 32)  # the tiny model's; the real one's is 224
     ids = tokenizer(["two red tulips"], padding=True, return_tensors="pt").input_ids
     t = unit(embed(net.get_text_features(input_ids=ids)))  # in float32: transformers 4 has no text tower in float64
@@ -59,7 +59,7 @@ def test_reference_mode_is_the_papers_dinov2(installed):
     from transformers import Dinov2Model
 
     net, images = Dinov2Model.from_pretrained(installed / "tiny-dinov2").double(), pictures(4)
-    backbone = Dinov2.shared("tiny-dinov2", reference=True)
+    backbone = Dinov2.shared("tiny-dinov2", preprocess="reference")
     tokens = net(normalised(squashed(images, (256, 256)), backbone)).last_hidden_state.detach().numpy()
     assert tokens.shape[1] == 1 + 18 * 18
     patches = unit(tokens[:, 1:])
@@ -184,9 +184,38 @@ def test_text_axis_measures_along_the_named_directions_only(installed):
     span = TextAxis(backbone, "lighting, day / night")
     everything = EmbeddingDistance(backbone).score(Pool(images))
     found = span.score(Pool(images))
-    assert (found <= everything + 1e-5).all() and (found >= torch.from_numpy(expected**2 / 2) - 1e-5).all()
+    assert (found <= everything + 1e-5).all() and (found >= torch.from_numpy(expected**2 / 2) / 2 - 1e-5).all()
     with pytest.raises(ValueError, match="what shall vary"):
         TextAxis(backbone, " , ")
+    with pytest.raises(ValueError, match="'day / Day' look the same"):
+        TextAxis(backbone, "lighting, day / Day").score(Pool(images))
+
+
+def test_each_named_axis_counts_the_same(installed):
+    """Of differences in any direction, whether an axis is two poles or a thing that fourteen words vary; and their mean counts."""
+    backbone, axes = Clip.shared("tiny-clip"), ("lighting", "day / night", "red / blue / a rose")
+
+    class Isotropic:
+        """All unit directions and their negatives as embeddings: every direction differs as much as any other."""
+
+        model_type, text_features = "isotropic", staticmethod(backbone.text_features)
+
+        def __call__(self, images):
+            return torch.cat([torch.eye(16), -torch.eye(16)])
+
+    means = [float(TextAxis(Isotropic(), axis).score(Pool(pictures(1))).mean()) for axis in axes]
+    assert means == pytest.approx([means[0]] * 3, rel=1e-4) and means[0] > 0.01
+    images = pictures(6)
+    alone = [TextAxis(backbone, axis).score(Pool(images)) for axis in axes]
+    together = TextAxis(backbone, ", ".join(axes)).score(Pool(images))
+    assert torch.allclose(together, torch.stack(alone).mean(0), atol=1e-6) and 0 < float(together.max()) <= 2
+
+
+def test_a_text_axis_is_a_squared_distance(installed):
+    """Of points in a flat space (Schoenberg): with the row means taken away -b / 2 has no negative eigenvalue."""
+    b = TextAxis(Clip.shared("tiny-clip"), "lighting, day / night").score(Pool(pictures(12))).double().numpy()
+    centre = np.eye(12) - 1 / 12
+    assert np.linalg.eigvalsh(-centre @ b @ centre / 2).min() > -1e-7
 
 
 def test_lpips_by_its_formula(installed):

@@ -17,7 +17,7 @@ def test_every_definition_holds_on_transformers_4():
         [sys.executable, "-c", "import transformers; print(transformers.__version__)"], env=environment, text=True
     )
     assert version.startswith("4.57.")
-    tests = [HERE / name for name in ("test_definitions.py", "test_scorers.py", "test_bad_weights.py")]
+    tests = [HERE / name for name in ("test_definitions.py", "test_preprocess.py", "test_scorers.py", "test_bad_weights.py")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], env=environment, capture_output=True, text=True
     )
