@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
-from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape
+from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape, check_whole_numbers
 from ..sampling.rows import pick
 from .types import CATEGORY, group_inputs
 
@@ -70,7 +70,8 @@ class GroupKSampler(io.ComfyNode):
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
-        check_numbers(seed, denoise=denoise, cfg=cfg)
+        check_whole_numbers(seed=seed, steps=steps)
+        check_numbers(denoise=denoise, cfg=cfg)
         check_conditioning("positive", positive)
         check_conditioning("negative", negative)
         check_latent(latent_image)

@@ -14,7 +14,7 @@ from .candidates import make_candidates
 from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
-from .inputs import check_model, check_shape
+from .inputs import check_model, check_numbers, check_shape, check_whole_numbers
 from .notices import show_on_node
 from .preview import Previewer, tile
 from .record import Run, how_to_reproduce
@@ -51,6 +51,12 @@ class GroupSampler(Sampler):
     ):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
+        if not isinstance(sampler, Sampler):
+            raise ValueError(
+                f"sampler is a {type(sampler).__name__}, not a SAMPLER: connect KSamplerSelect or another node that makes samplers."
+            )
+        check_whole_numbers(starting_candidates=starting_candidates, output_group_size=output_group_size)
+        check_numbers(pruning_ratio=pruning_ratio, start_percent=start_percent)
         self.sampler = sampler
         self.starting_candidates = starting_candidates
         self.pruning = output_group_size, pruning_ratio, start_percent
@@ -61,7 +67,9 @@ class GroupSampler(Sampler):
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
     def schedule(self, rows):
-        """The Schedule for a latent of so many rows. Raises ValueError for sizes that do not fit and for nothing to score with."""
+        """The Schedule for a latent of so many rows. Raises ValueError for none, for sizes that do not fit and for nothing to score with."""
+        if rows == 0:
+            raise ValueError("The latent is an empty batch: it needs at least one row.")
         schedule = Schedule(rows if rows > 1 else self.starting_candidates, *self.pruning)
         if schedule.start > schedule.end and not self.objective.scorers:
             raise ValueError(

@@ -8,6 +8,8 @@ from comfy.model_patcher import ModelPatcher
 
 from .candidates import SEEDS
 
+MOST = 10000
+
 
 def check_model(model):
     """Raise ValueError for what is no model or cannot be sampled candidate by candidate. model: the host's ModelPatcher."""
@@ -26,30 +28,34 @@ def check_conditioning(name, conditioning):
         raise ValueError(f"{name} is no CONDITIONING: connect the output of CLIP Text Encode or of another node that makes conditioning.")
 
 
-def check_numbers(seed, **numbers):
-    """Raise ValueError for a seed outside the host's range and for a number that is none."""
-    if not 0 <= seed < SEEDS:
-        raise ValueError(f"seed is {seed}, but seeds go from 0 to {SEEDS - 1}.")
+def check_numbers(**numbers):
+    """Raise ValueError for what is no finite number; the host lets anything through a link."""
     for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is {value}: give it a number.")
+        if not (isinstance(value, int | float) and math.isfinite(value)):
+            raise ValueError(f"{name} is {value!r}: give it a number.")
+
+
+def check_whole_numbers(**numbers):
+    """Raise ValueError for what is no whole number of at least 1, seeds apart, which go from 0."""
+    for name, value in numbers.items():
+        low, high = (0, SEEDS - 1) if name == "seed" else (1, MOST)
+        if not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"{name} is {value!r}, but must be a whole number from {low} to {high}.")
 
 
 def check_latent(latent):
-    """Raise ValueError for what is no LATENT, has no rows, or carries a mask or batch_index of other sizes."""
+    """Raise ValueError for what is no LATENT, or carries a mask or batch_index of other sizes."""
     samples = latent.get("samples") if isinstance(latent, dict) else None
     if not torch.is_tensor(samples) and not getattr(samples, "is_nested", False):
-        raise ValueError("latent_image is no LATENT: connect an empty latent, or the output of VAE Encode.")
+        raise ValueError("The latent is no LATENT: connect an empty latent, or the output of VAE Encode.")
     rows = samples.shape[0]
-    if rows == 0:
-        raise ValueError("latent_image is an empty batch: it needs at least one row.")
     mask, index = latent.get("noise_mask"), latent.get("batch_index")
     masks = mask.unbind() if getattr(mask, "is_nested", False) else [mask]
     if mask is not None and any(not torch.is_tensor(m) or m.ndim < 2 or 0 in m.shape for m in masks):
-        raise ValueError("The mask of latent_image is empty: connect a mask that has at least one row, or none.")
+        raise ValueError("The mask of the latent is empty: connect a mask that has at least one row, or none.")
     if index is not None and len(index) < rows:
         raise ValueError(
-            f"The batch_index of latent_image names {len(index)} of its {rows} rows: use the latent as it left the node that made it."
+            f"The batch_index of the latent names {len(index)} of its {rows} rows: use the latent as it left the node that made it."
         )
 
 
@@ -60,9 +66,9 @@ def check_shape(samples, latent_format):
     wanted = latent_format.latent_dimensions + 2
     if samples.ndim != wanted:
         raise ValueError(
-            f"latent_image has {samples.ndim} dimensions ({' x '.join(map(str, samples.shape))}), but this model's latents have {wanted}: connect an empty latent that is made for this model."
+            f"The latent has {samples.ndim} dimensions ({' x '.join(map(str, samples.shape))}), but this model's latents have {wanted}: connect an empty latent that is made for this model."
         )
     if samples.shape[1] != latent_format.latent_channels:
         raise ValueError(
-            f"latent_image has {samples.shape[1]} channels, but this model's latents have {latent_format.latent_channels}: connect an empty latent, or encode the picture with the model's own VAE."
+            f"The latent has {samples.shape[1]} channels, but this model's latents have {latent_format.latent_channels}: connect an empty latent, or encode the picture with the model's own VAE."
         )

@@ -28,8 +28,8 @@ RESOLUTION = 64 * torch.finfo(torch.float32).eps
 @dataclass
 class Pool:
     """One round's candidates. images: [M, H, W, 3], of videos [M, F, H, W, 3], F key frames in order, None if no scorer needs them;
-    whatever they come as, scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's space, None for pictures that come from
-    elsewhere; progress: share of the schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step;
+    scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's
+    space, None for pictures that come from elsewhere; progress: share of the schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step;
     guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler."""
 
     images: torch.Tensor | None
