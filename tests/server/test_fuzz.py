@@ -34,7 +34,8 @@ PROBE = {
 RAW = re.compile(
     r"object has no attribute|NoneType|not subscriptable|unsupported operand|must be Tensor|expected (scalar type|a non-empty|str)|index out of range"
     r"|out of bounds|sizes? of tensor|shapes cannot|must match|is invalid for input|not iterable|positional argument|keyword argument|too many values"
-    r"|not enough values|cannot convert|not supported between|Boolean value of Tensor|codec can't|Expected .* but got|arg(ument)? .* must be|dimension"
+    r"|not enough values|cannot convert|not supported between|Boolean value of Tensor|codec can't|Expected .* but got|arg(ument)? .* must be|must be Union|dimension"
+    r"|torch\.Size|not implemented for|Input size must|Input and output sizes"
 )
 
 
