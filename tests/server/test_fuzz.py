@@ -121,12 +121,15 @@ def error(entry):
 EXCEPTIONS = ("ValueError", "RuntimeError", "FileNotFoundError")
 
 
-def is_our_sentence(problem):
-    """Whether this pack raised it on purpose and it reads as one sentence."""
-    last, message = (problem["traceback"] or [""])[-1], problem["exception_message"].strip()
-    where, _, line = last.partition("\n")
-    ours = "group_inference" in where and line.strip().startswith("raise ") and problem["exception_type"] in EXCEPTIONS
-    return ours and "\n" not in message and len(message.split()) > 3 and not RAW.search(message)
+def origin(problem):
+    """(whether the last frame is in this pack, whether it raised on purpose)"""
+    where, _, line = (problem["traceback"] or [""])[-1].partition("\n")
+    return "custom_nodes/group_inference" in where.replace("\\", "/"), line.strip().startswith("raise ")
+
+
+def is_one_sentence(problem):
+    message = problem["exception_message"].strip()
+    return problem["exception_type"] in EXCEPTIONS and "\n" not in message and len(message.split()) > 3 and not RAW.search(message)
 
 
 def with_stock_samplers(info, graph):
@@ -158,10 +161,11 @@ def fault(bench, graph, entry):
     """What is wrong with how a prompt ended, None if nothing is."""
     problem = error(entry)
     if problem:
-        if is_our_sentence(problem):
+        ours, on_purpose = origin(problem)
+        if ours and on_purpose and is_one_sentence(problem):
             return None
-        ours = problem["traceback"] and "group_inference" in problem["traceback"][-1].partition("\n")[0]
-        if not ours and stock(bench, graph)[0] == problem["exception_type"]:
+        # A graph with two faults may meet the other one first.
+        if not ours and (alone := stock(bench, graph)[0]) and (on_purpose or alone == problem["exception_type"]):
             return None
         tail = "".join(problem["traceback"][-3:])
         return f"{problem['exception_type']}: {problem['exception_message'].strip()}\nin node {problem['node_id']}\n{tail}"
