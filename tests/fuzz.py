@@ -156,7 +156,9 @@ class _Graph:
         self.fuzz, self.info, self.number, self.rng, self.plain, self.nodes = fuzz, fuzz.info, number, rng, plain, {}
         self.forced = {}
         for place, value in forced:
-            self.forced.setdefault(place.node, {}).update({**dict(place.chosen), place.name: value})
+            of_node, wanted = self.forced.setdefault(place.node, {}), {**dict(place.chosen), place.name: value}
+            if all(of_node.get(name, value) == value for name, value in wanted.items()):  # else below another choice
+                of_node.update(wanted)
         self.keep_short()
         target = next(iter(self.forced))
         makes = self.info[target]["output"]
