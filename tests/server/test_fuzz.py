@@ -32,10 +32,10 @@ PROBE = {
 }  # fmt: skip
 # What Python, torch and numpy say by themselves, inside a sentence of ours too.
 RAW = re.compile(
-    r"object has no attribute|NoneType|not subscriptable|unsupported operand|must be Tensor|expected (scalar type|a non-empty|str)|index out of range"
+    r"object has no attribute|'NoneType'|of NoneType|not subscriptable|unsupported operand|must be Tensor|expected (scalar type|a non-empty|str)|index out of range"
     r"|out of bounds|sizes? of tensor|shapes cannot|must match|is invalid for input|not iterable|positional argument|keyword argument|too many values"
-    r"|not enough values|cannot convert|not supported between|Boolean value of Tensor|codec can't|Expected .* but got|arg(ument)? .* must be|must be Union|dimension"
-    r"|torch\.Size|not implemented for|Input size must|Input and output sizes"
+    r"|not enough values|cannot convert|not supported between|Boolean value of Tensor|codec can't|Expected .* but got|arg(ument)? .* must be|must be Union"
+    r"|torch\.Size|(singleton|spatial|for) dimension|Dimension out|not implemented for|Input size must|Input and output sizes"
 )
 
 
