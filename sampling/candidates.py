@@ -57,7 +57,7 @@ def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batc
     change, dtype = (plain, torch.float32) if silent else next(right, (None, None))
     if dtype is None:
         raise ValueError(
-            "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index."
+            "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index (Latent Batch Seed Behavior with random takes it out)."
         )
     candidates = []
     for i in range(rows if rows > 1 else count):
