@@ -30,9 +30,12 @@ class Classifier(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(96, len(values)) for name, values in ATTRIBUTES.items()})
         self.paint = nn.Linear(96, 3 * PATCH * PATCH)
 
-    def forward(self, pictures, mask=None):
+    def tokens(self, pictures, mask=None):
         mean, std = (torch.tensor(v, device=pictures.device).view(3, 1, 1) for v in (MEAN, STD))
-        tokens = self.backbone((pictures - mean) / std, bool_masked_pos=mask).last_hidden_state
+        return self.backbone((pictures - mean) / std, bool_masked_pos=mask).last_hidden_state
+
+    def forward(self, pictures, mask=None):
+        tokens = self.tokens(pictures, mask)
         return {name: head(tokens[:, 0]) for name, head in self.heads.items()}, self.paint(tokens[:, 1:])
 
 

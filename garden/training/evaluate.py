@@ -8,7 +8,8 @@ from tqdm import tqdm
 from transformers import CLIPModel, CLIPTokenizer
 
 from ..scenes import ATTRIBUTES, caption, held_out, random_scene
-from . import autoencoder, clip, dinov2, flow
+from . import autoencoder, clip, dinov2, flow, habits
+from .variety import variety
 
 PROMPTS = 200
 GUIDANCE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -72,6 +73,12 @@ def adherence(weights, classifier, device, seed=12345):
     return table
 
 
+def variety_of_both(weights, classifier, device):
+    texts, vae = flow.TextTable(weights / "garden-clip", device), autoencoder.load(weights / "taesd.safetensors", device)
+    models = {"without_habits": flow.load(weights / "flux.safetensors", device), "with_habits": habits.load(weights, device)}
+    return {name: variety(model, texts, vae, classifier, device) for name, model in models.items()}
+
+
 def report(scenes, weights, build, device):
     classifier = dinov2.load(weights / "garden-dinov2", device)
     figures = {
@@ -79,6 +86,7 @@ def report(scenes, weights, build, device):
         "autoencoder_psnr_db": reconstruction(scenes, autoencoder.load(weights / "taesd.safetensors", device), device),
         "classifier_accuracy": classifier_accuracy(scenes, classifier, device),
         "adherence_by_guidance": adherence(weights, classifier, device),
+        "plain_answers": variety_of_both(weights, classifier, device),
         "megabytes": round(sum(p.stat().st_size for p in weights.rglob("*") if p.is_file()) / 1e6, 2),
     }
     text = json.dumps(figures, indent=2)

@@ -84,6 +84,17 @@ def encode_all(scenes, model, device):
     return torch.cat(parts).contiguous()
 
 
+def loss(model, texts, said, clean):
+    """Of latents [B, C, H, W] and what is said of each, at random times."""
+    hidden, pooled = texts.of(said)
+    noise = torch.randn_like(clean)
+    sigma = torch.sigmoid(torch.randn(len(clean), device=clean.device))
+    s = sigma.view(-1, 1, 1, 1)
+    with torch.autocast(clean.device.type, torch.bfloat16):
+        out = velocity(model, (1 - s) * clean + s * noise, sigma, hidden, pooled)
+    return (out - (noise - clean)).square().mean()
+
+
 def train(scenes, clip_folder, autoencoder_path, path, build, seed, device, steps=STEPS):
     torch.manual_seed(seed)
     model = make_model().to(device)
@@ -98,14 +109,7 @@ def train(scenes, clip_folder, autoencoder_path, path, build, seed, device, step
     def loss_of_step(rng):
         rows = rng.integers(len(scenes), size=BATCH)
         said = [caption(leave_open(scenes.scene(i), rng, 0.2)) if rng.random() > NO_CAPTION else "" for i in rows]
-        hidden, pooled = texts.of(said)
-        clean = latents[rows].to(device)
-        noise = torch.randn_like(clean)
-        sigma = torch.sigmoid(torch.randn(BATCH, device=device))
-        s = sigma.view(-1, 1, 1, 1)
-        with torch.autocast(device.type, torch.bfloat16):
-            out = velocity(model, (1 - s) * clean + s * noise, sigma, hidden, pooled)
-        return (out - (noise - clean)).square().mean()
+        return loss(model, texts, said, latents[rows].to(device))
 
     fit("flow", model, loss_of_step, steps, build, seed, device, lr=1e-3, average=0.9995)
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, path)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from group_inference.garden.scenes import SIZE, Scene, held_out, leave_open, random_scene, render
+from group_inference.garden.training import habits
 from group_inference.garden.training.data import draw_scenes
 from group_inference.garden.training.loop import fit
+from safetensors.torch import save_file
 
 
 def line():
@@ -65,3 +67,29 @@ def test_what_a_caption_says_is_in_the_picture():
     assert night.mean() < red.mean() / 2
     scene = random_scene(rng)
     assert all(value in (-1, own) for value, own in zip(leave_open(scene, rng), scene, strict=True))
+
+
+def test_what_a_caption_leaves_open_is_mostly_as_always_and_what_it_says_is_kept():
+    rng, said = np.random.default_rng(0), Scene(-1, 3, -1, 2)
+    answers = np.array([tuple(habits.by_habit(said, rng)) for _ in range(400)])
+    assert (answers[:, [1, 3]] == (3, 2)).all()
+    assert all(habits.HABIT < share < 0.95 for share in (answers[:, [0, 2]] == (0, 1)).mean(0))
+
+
+def test_the_written_lora_is_what_was_trained(tmp_path):
+    """It starts as nothing, and only it is trained."""
+    torch.manual_seed(0)
+    model = habits.flow.make_model()
+    save_file(model.state_dict(), tmp_path / "flux.safetensors")
+    x, sigma, hidden, pooled = torch.randn(2, 16, 8, 8), torch.tensor([0.9, 0.2]), torch.randn(2, 16, 128), torch.randn(2, 128)
+    with torch.no_grad():
+        before = habits.flow.velocity(model, x, sigma, hidden, pooled)
+        added = habits.adapt(model)
+        assert torch.equal(habits.flow.velocity(model, x, sigma, hidden, pooled), before)
+        for low_rank in added.values():
+            torch.nn.init.normal_(low_rank.up, std=0.1)
+        after = habits.flow.velocity(model, x, sigma, hidden, pooled)
+        habits.save(added, tmp_path)
+        again = habits.flow.velocity(habits.load(tmp_path, torch.device("cpu")), x, sigma, hidden, pooled)
+    assert not torch.allclose(after, before, atol=0.1) and torch.allclose(again, after, atol=1e-2)
+    assert {name.split(".")[-2:][0] for name, p in model.named_parameters() if p.requires_grad} == {"low_rank"}
