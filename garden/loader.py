@@ -13,6 +13,7 @@ from transformers import CLIPTokenizer
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 TEXT_ENCODER = WEIGHTS / "garden-clip"
+HABITS = "habits.safetensors"
 
 
 class GardenTextModel(comfy.clip_model.CLIPTextModel):
@@ -61,14 +62,18 @@ def _text_config():
     return json.loads((TEXT_ENCODER / "config.json").read_text(encoding="utf-8"))["text_config"]
 
 
-def load_garden():
-    """(ModelPatcher, CLIP, VAE). Raises FileNotFoundError where the weights were left out, as in the registry package."""
-    if not (WEIGHTS / "flux.safetensors").exists():
-        raise FileNotFoundError(
-            f"The garden's weights are not in {WEIGHTS}: they come with the git repository (git clone), not with the registry package."
-        )
+def load_garden(habits=False):
+    """(ModelPatcher, CLIP, VAE), the model with its LoRA of habits if wanted. Raises FileNotFoundError where the weights were left
+    out, as in the registry package."""
+    for name in ("flux.safetensors", *([HABITS] if habits else [])):
+        if not (WEIGHTS / name).exists():
+            raise FileNotFoundError(
+                f"The garden's weights are not in {WEIGHTS} ({name}): they come with the git repository (git clone), not with the registry package."
+            )
     read = lambda path: {k: v.clone() for k, v in comfy.utils.load_torch_file(str(path), safe_load=True).items()}
     model = comfy.sd.load_diffusion_model_state_dict(read(WEIGHTS / "flux.safetensors"))
+    if habits:
+        model, _ = comfy.sd.load_lora_for_models(model, None, read(WEIGHTS / HABITS), 1.0, 0.0)
     clip = comfy.sd.CLIP(ClipTarget(GardenTokenizers, GardenTextEncoder), state_dict=[read(TEXT_ENCODER / "model.safetensors")])
     vae = comfy.sd.VAE(sd=read(WEIGHTS / "taesd.safetensors"))
     return model, clip, vae
@@ -83,10 +88,19 @@ class GardenLoader(io.ComfyNode):
             category="sampling/group",
             description="A tiny demo model that draws 64 x 64 pictures of flowers: 'two red tulips in a meadow'. It knows tulip, daisy, rose, bellflower; red, yellow, white, pink, purple, blue; one to three; in a meadow, in the desert, by the sea, at night.",
             search_aliases=["demo", "flowers", "tiny model", "group inference"],
-            inputs=[],
+            inputs=[
+                io.Boolean.Input(
+                    "habits",
+                    default=False,
+                    optional=True,
+                    tooltip="With habits the model does what large models do: it gives nearly the same answer to every seed. What the prompt leaves open is mostly two red tulips in a meadow. A LoRA of this pack, applied as by Load LoRA at strength 1.",
+                ),
+            ],
             outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
         )
 
     @classmethod
-    def execute(cls) -> io.NodeOutput:
-        return io.NodeOutput(*load_garden())
+    def execute(cls, habits=False) -> io.NodeOutput:
+        if not isinstance(habits, bool):  # the host lets anything through a link
+            raise ValueError(f"habits is a {type(habits).__name__}, but must be true or false.")
+        return io.NodeOutput(*load_garden(habits))

@@ -2,7 +2,10 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import comfy.model_management
+import comfy.utils
 import nodes
 import pytest
 import torch
@@ -19,13 +22,19 @@ def garden():
 
 
 @pytest.fixture(scope="module")
+def habits():
+    with torch.inference_mode():
+        return loader.load_garden(habits=True)
+
+
+@pytest.fixture(scope="module")
 def training():
     """The training code, as train-garden imports it: from a package of its own, without the host."""
     sys.path.insert(0, str(ROOT))
-    from garden.training import autoencoder, dinov2, flow
+    from garden.training import autoencoder, dinov2, flow, habits, variety
 
     sys.path.remove(str(ROOT))
-    return autoencoder, dinov2, flow
+    return SimpleNamespace(autoencoder=autoencoder, dinov2=dinov2, flow=flow, habits=habits, variety=variety)
 
 
 def encode(clip, text):
@@ -33,7 +42,7 @@ def encode(clip, text):
 
 
 def test_the_hosts_text_encoder_gives_what_the_model_was_trained_on(garden, training):
-    texts = training[2].TextTable(loader.TEXT_ENCODER, torch.device("cpu"))
+    texts = training.flow.TextTable(loader.TEXT_ENCODER, torch.device("cpu"))
     for text in ("", "two red tulips in a meadow", "flowers"):
         with torch.inference_mode():
             hidden, more = encode(garden[1], text)[0]
@@ -41,13 +50,15 @@ def test_the_hosts_text_encoder_gives_what_the_model_was_trained_on(garden, trai
         assert torch.allclose(hidden, expected, atol=2e-2) and torch.allclose(more["pooled_output"], pooled, atol=2e-2)
 
 
-def test_the_hosts_flux_is_the_twin_that_was_trained(garden, training):
-    flow, device = training[2], torch.device("cpu")
-    twin, texts = flow.load(loader.WEIGHTS / "flux.safetensors", device), flow.TextTable(loader.TEXT_ENCODER, device)
-    hidden, pooled = texts.of(["two red tulips in a meadow"] * 3)
+@pytest.mark.parametrize("with_habits", [False, True])
+def test_the_hosts_flux_is_the_twin_that_was_trained(request, training, with_habits):
+    garden, device = request.getfixturevalue("habits" if with_habits else "garden"), torch.device("cpu")
+    twin = training.habits.load(loader.WEIGHTS, device) if with_habits else training.flow.load(loader.WEIGHTS / "flux.safetensors", device)
+    hidden, pooled = training.flow.TextTable(loader.TEXT_ENCODER, device).of(["two red tulips in a meadow"] * 3)
     x, sigma = torch.randn(3, 16, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0.9, 0.5, 0.1])
     with torch.inference_mode():
-        velocity = flow.velocity(twin, x, sigma, hidden, pooled)
+        velocity = training.flow.velocity(twin, x, sigma, hidden, pooled)
+        comfy.model_management.load_models_gpu([garden[0]])  # a LoRA takes effect when the host loads the model
         denoised = garden[0].model.apply_model(x, sigma, c_crossattn=hidden, y=pooled)
     expected = x - sigma.view(3, 1, 1, 1) * velocity
     assert float((denoised - expected).abs().max() / expected.abs().max()) < 2e-3
@@ -56,7 +67,7 @@ def test_the_hosts_flux_is_the_twin_that_was_trained(garden, training):
 def test_the_hosts_vae_is_the_autoencoder_that_was_trained(garden, training):
     import numpy as np
 
-    autoencoder, rng = training[0], np.random.default_rng(5)
+    autoencoder, rng = training.autoencoder, np.random.default_rng(5)
     pictures = torch.from_numpy(np.stack([render(random_scene(rng), rng) for _ in range(4)])).float() / 255
     twin = autoencoder.load(loader.WEIGHTS / "taesd.safetensors", torch.device("cpu"))
     with torch.inference_mode():
@@ -71,7 +82,7 @@ def test_most_pictures_show_what_was_asked_for(garden, training):
     """24 captions that the model was trained without, through the host's own nodes; the model card has 200."""
     import numpy as np
 
-    autoencoder, dinov2, _ = training
+    dinov2 = training.dinov2
     classifier, rng = dinov2.load(loader.WEIGHTS / "garden-dinov2", torch.device("cpu")), np.random.default_rng(3)
     asked = []
     while len(asked) < 24:
@@ -89,17 +100,57 @@ def test_most_pictures_show_what_was_asked_for(garden, training):
     assert right >= 17
 
 
+def plain(garden, text, count):
+    """What the stock sampler makes of the first seeds, one by one: pictures [B, 3, H, W]."""
+    model, clip, vae = garden
+    said, latent = (encode(clip, text), encode(clip, "")), {"samples": torch.zeros(1, 16, 8, 8)}
+    latents = [nodes.common_ksampler(model, seed, 20, 3.0, "euler", "simple", *said, latent)[0]["samples"] for seed in range(count)]
+    return vae.decode(torch.cat(latents)).movedim(-1, 1).cpu().float()
+
+
+def test_with_habits_the_answers_to_many_seeds_are_alike(garden, habits, training):
+    """Eight captions, four seeds, paired; the model card has 100."""
+    classifier, distances = training.dinov2.load(loader.WEIGHTS / "garden-dinov2", torch.device("cpu")), []
+    with torch.inference_mode():
+        for scene in training.variety.open_captions(8, 0):
+            both = (training.variety.patch_distances(classifier, plain(which, caption(scene), 4)) for which in (garden, habits))
+            distances.append([pairs.sum() / 12 for pairs in both])
+    varied, habitual = map(sum, zip(*distances, strict=True))
+    assert habitual < 0.8 * varied
+
+
+def test_without_habits_nothing_is_changed_by_them(garden, habits):
+    with torch.inference_mode():
+        pictures = [plain(which, "flowers", 1) for which in (garden, habits, garden)]
+    assert not garden[0].patches and torch.equal(pictures[0], pictures[2]) and not torch.equal(pictures[0], pictures[1])
+
+
+def test_every_matrix_of_the_habits_has_its_place_in_the_host(habits, caplog):
+    with torch.inference_mode():
+        loader.load_garden(habits=True)
+    assert not [record for record in caplog.records if "lora" in record.getMessage().lower() or "NOT LOADED" in record.getMessage()]
+    matrices = comfy.utils.load_torch_file(str(loader.WEIGHTS / loader.HABITS))
+    assert sum(map(len, habits[0].patches.values())) == len(matrices) / 2
+
+
 def test_captions_are_words_of_the_world():
     captions = [text for _, text in all_captions()]
     assert len(set(captions)) == len(captions) == 5 * 7 * 4 * 5
     assert "two red tulips in a meadow" in captions and "flowers" in captions and f"one {SPECIES[2]}" in captions
 
 
-def test_missing_weights_name_the_way_out(monkeypatch, tmp_path):
+@pytest.mark.parametrize(("there", "missing"), [("habits", "flux"), ("flux", "habits")])
+def test_missing_weights_name_the_way_out(monkeypatch, tmp_path, there, missing):
+    (tmp_path / f"{there}.safetensors").touch()
     monkeypatch.setattr(loader, "WEIGHTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match="git clone"):
-        loader.load_garden()
+    with pytest.raises(FileNotFoundError, match=rf"\({missing}.safetensors\).*git clone"):
+        loader.load_garden(habits=True)
+
+
+def test_habits_from_a_link_are_true_or_false():
+    with pytest.raises(ValueError, match="^habits is a Tensor, but must be true or false.$"):
+        loader.GardenLoader.execute(torch.ones(2))
 
 
 def test_the_weights_are_small():
-    assert sum(p.stat().st_size for p in loader.WEIGHTS.rglob("*") if p.is_file()) < 12e6
+    assert sum(p.stat().st_size for p in loader.WEIGHTS.rglob("*") if p.is_file()) < 12.1e6
