@@ -189,7 +189,9 @@ class _GroupRun:
         if len(living) > self.schedule.end:
             living = self.whole(living, [t.x0 for t in living], "x0")
             progress = self.progress()
-            n = max(self.schedule.survivors(len(living), self.step, self.steps), self.kept_for_later_scorers(len(living), progress))
+            n = self.schedule.survivors(len(living), self.step, self.steps)
+            if n < len(living):
+                n = max(n, self.kept_for_later_scorers(len(living), progress))
             if n < len(living):
                 living = self.select(living, n, progress)
         self.bar.update(max(0, min(self.step + 1, self.steps) - self.bar.n))
