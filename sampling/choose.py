@@ -51,7 +51,7 @@ class Objective:
         return [patcher for i, patcher in enumerate(found) if patcher is not None and patcher not in found[:i]]
 
     def early(self, progress):
-        """The scorers whose scores cannot be trusted yet at this share of the schedule."""
+        """The scorers whose scores cannot be trusted yet when this share of the noise is gone."""
         return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 1e-9]
 
     def settings(self):
