@@ -1,18 +1,26 @@
-"""Exact copies: interchangeable items, of which the first ones may be taken without loss. Without that rule every choice among
-them is a branch of its own."""
+"""Copies: interchangeable items, of which the first ones may be taken without loss. Without that rule every choice among them is a
+branch of its own."""
 
 import numpy as np
 
+EXACT = 1e-13
+SAMPLE = 8
 
-def kinds(u, w):
-    """[M]: the lowest index among the items that each item is interchangeable with, its own if there are none."""
-    items, sums, rows = len(u), w.sum(1), np.arange(len(u))
-    tolerance = 1e-13 * max(float(np.abs(u).max()), float(np.abs(w).max()))
-    alike = (np.abs(u[:, None] - u) <= tolerance) & (np.abs(sums[:, None] - sums) <= items * tolerance)
-    first = alike.argmax(1)
-    apart = np.abs(w - w[first])
-    apart[rows, rows] = apart[rows, first] = 0.0
-    return np.where(apart.max(1) <= tolerance, first, rows)
+
+def kinds(u, w, tolerance=EXACT):
+    """[M]: the lowest index among the items that each item is interchangeable with, its own if there are none. tolerance: how much
+    two scores, or the distances to a third item, may differ."""
+    items, sums, kind = len(u), w.sum(1), np.arange(len(u))
+    alike = np.tril((np.abs(u[:, None] - u) <= tolerance) & (np.abs(sums[:, None] - sums) <= items * tolerance), -1)
+    sample = np.linspace(0, items - 1, min(items, SAMPLE)).astype(int)
+    for first in np.flatnonzero(alike.any(0)):
+        later = np.flatnonzero(alike[:, first] & (kind == np.arange(items))) if kind[first] == first else kind[:0]
+        for columns in (sample, np.arange(items)):
+            apart = np.abs(w[np.ix_(later, columns)] - w[first, columns])
+            apart[(columns == first) | (columns == later[:, None])] = 0.0
+            later = later[apart.max(1, initial=0.0) <= tolerance]
+        kind[later] = first
+    return kind
 
 
 def earlier(kind):
