@@ -10,7 +10,7 @@ from ..sampling.choose import Objective, choose
 from ..sampling.record import Run
 from ..scorers.combine import Given
 from ..scorers.pool import Pool
-from .types import CATEGORY, advanced_objective_inputs, objective_inputs
+from .types import CATEGORY, advanced_objective_inputs, objective_inputs, solver_input
 
 
 class QIPSelector(io.ComfyNode):
@@ -41,6 +41,7 @@ class QIPSelector(io.ComfyNode):
                     force_input=True,
                     tooltip="Instead of a pairwise scorer: for M images a list of M x M numbers, row by row, symmetric and not negative.",
                 ),
+                solver_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="IMAGE", tooltip="The selected images, best first by their share of the objective."),
@@ -63,6 +64,7 @@ class QIPSelector(io.ComfyNode):
         latent=(),
         scores=(),
         distances=(),
+        solver=("auto",),
     ) -> io.NodeOutput:
         images, samples, n = join_images(image), [x["samples"] for x in latent], output_group_size[0]
         count = sum(s.shape[0] for s in samples)
@@ -75,7 +77,7 @@ class QIPSelector(io.ComfyNode):
                 f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images."
             )
         unary, pairwise = given("scores", scores, unary[0], (len(images),)), given("distances", distances, pairwise[0], (len(images),) * 2)
-        goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0])
+        goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0], solver[0])
         if not goal.scorers:
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")
         latents = join_latents(samples) if samples else None

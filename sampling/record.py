@@ -12,7 +12,8 @@ class Round:
     """One selection. unary: raw score per living candidate, pairwise: raw distances to the others, both in the order of
     `seeds` and None without such a scorer; kept: seeds of the survivors, best first; seconds: by part, model since the
     round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
-    `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out."""
+    `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out;
+    engine: the part of the solver that decided."""
 
     step: int
     sigma: float
@@ -27,6 +28,7 @@ class Round:
     seconds: dict[str, float]
     parts: dict[str, list[float]] = field(default_factory=dict)
     below_floor: list[int] = field(default_factory=list)
+    engine: str = ""
 
 
 @dataclass

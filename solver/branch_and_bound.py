@@ -21,6 +21,7 @@ class Search:
     def __init__(self, u, w, n, split, floor, tolerance, clock):
         self.u, self.w, self.n, self.split, self.tolerance, self.clock = u, w, n, split, tolerance, clock
         self.best, self.best_value, self.bound, self.nodes = None, floor, np.inf, 0
+        clock.check()
         self.curvature = shift_and_curvature(split.concave)[1]
         self.earlier_copies = earlier(kinds(u, w))
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 FEASIBILITY = 1e-10
-# HiGHS asks its callbacks about once a tenth of a second: it runs beside, and whoever stops waiting leaves it to end by itself.
-POLL_SECONDS = 0.02
+# HiGHS asks its callbacks every few tenths of a second and looks at its time limit as rarely: it runs beside, and whoever stops
+# waiting leaves it to end by itself.
+POLL_SECONDS, GRACE_SECONDS = 0.02, 0.1
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def maximise(cost, binaries, lower, upper, entries, start, clock):
         warm = highspy.HighsSolution()
         warm.col_value = start
         highs.setSolution(warm)
-    _run(highs, clock)
-
+    if not _run(highs, clock):
+        return Answer(None, np.inf, False)
     info, solution, status = highs.getInfo(), highs.getSolution(), highs.getModelStatus()
     if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
         return Answer(None, -np.inf, True)
@@ -68,7 +69,7 @@ def maximise(cost, binaries, lower, upper, entries, start, clock):
 
 
 def _run(highs, clock):
-    """highs.run(), left as soon as clock.check raises."""
+    """highs.run(), left as soon as clock.check raises; False if it was left long after the clock's limit."""
     unwanted = threading.Event()
 
     def ask(event):
@@ -83,8 +84,8 @@ def _run(highs, clock):
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
-            clock.check()
+        while thread.is_alive() and clock.left() > -GRACE_SECONDS:
             thread.join(POLL_SECONDS)
+        return not thread.is_alive()
     finally:
         unwanted.set()

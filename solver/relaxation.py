@@ -53,7 +53,8 @@ def reduce(u, w, n, goal, clock):
 
 def subproblem(u, w, taken, rest):
     """(value of `taken`, u and w of the program that is left among `rest`)."""
-    return value_of(u, w, taken), u[rest] + w[np.ix_(rest, taken)].sum(1), w[np.ix_(rest, rest)]
+    among = w if len(rest) == len(w) else w[np.ix_(rest, rest)]
+    return value_of(u, w, taken), u[rest] + w[np.ix_(rest, taken)].sum(1), among
 
 
 def climb(linear, concave, curvature, free, left, y, iterations, clock):

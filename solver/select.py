@@ -29,7 +29,7 @@ MOST_ITEMS_TO_PROVE = 1024
 # Beyond this HiGHS does not get past the first relaxation of the linearised program within minutes.
 MOST_ITEMS_LINEARISED = 256
 # Where growing has not proven max_min by then, HiGHS will sooner.
-MOST_NODES_GROWN = 2000
+MOST_NODES_GROWN = 20000
 # Searches end here: in units of presolve.normal and for each member, so that the gap is within 1e-9 of the spread.
 TOLERANCE = 2.5e-10
 # Sums beyond this would overflow on the way.
@@ -94,6 +94,7 @@ def select(
     w = weight * b
     earlier = None if start is None else np.flatnonzero(np.isin(free, np.asarray(start)))
     program = *subproblem(u, w, pinned, free)[1:], n - len(pinned), earlier
+    clock.check()
     limits = engine, clock, np.inf if node_limit is None else node_limit
     if objective == "sum":
         found, gap, *how = _best_sum(*program, *limits)
@@ -115,12 +116,15 @@ def _best_sum(u, w, n, start, engine, clock, node_limit):
     if n == 0:
         return np.arange(0), 0.0, "optimal", "trivial", 0
     u, w, unit = normal(u, w)
+    clock.check()
     chosen = incumbent(u, w, n, start, clock)
+    clock.check()
     items, among, bound = relevant(u, w, n, chosen)
     if engine == "heuristic" or len(u) > MOST_ITEMS_TO_PROVE or (engine == "highs" and len(items) > MOST_ITEMS_LINEARISED):
         return chosen, (bound - value_of(u, w, chosen)) * unit, "heuristic", "heuristic", 0
     open_ = bound - value_of(u, w, chosen) if n < len(items) else 0.0
     exact_u, exact_w = u[items], w[np.ix_(items, items)]
+    clock.check()
     u, w, finer = normal(exact_u, among)
     exact_u, exact_w, open_, unit, tolerance = exact_u / finer, exact_w / finer, open_ / finer, unit * finer, TOLERANCE * n
     chosen, decided, noise, nodes = np.searchsorted(items, chosen), "bound", 0.0, 0
@@ -139,7 +143,7 @@ def _best_sum(u, w, n, start, engine, clock, node_limit):
         if value_of(exact_u, exact_w, found) > value_of(exact_u, exact_w, chosen):
             chosen, value = found, value_of(u, w, found)
     chosen = first_copies(kinds(exact_u, exact_w), np.isin(np.arange(len(items)), chosen))
-    return items[chosen], *_judged(bound - value, unit, 2 * tolerance + noise), decided, nodes
+    return items[chosen], *_judged(bound - value, unit, 2 * (tolerance + noise)), decided, nodes
 
 
 def _best_set(growth, w, program, engine, clock, node_limit):

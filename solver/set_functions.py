@@ -13,23 +13,23 @@ class MaxMin:
     """sum of u + weight * n (n - 1) / 2 * the smallest distance in the group (p-dispersion: Erkut, EJOR 46, 1990).
 
     The factor makes it the paper's sum where all distances are equal, so that weight means the same, and never more.
-    A state is (sum of u, smallest distance, each item's smallest distance to the group). most: what distances add at most.
+    A state is (sum of u, smallest distance, each item's smallest distance to the group), distances times weight and factor;
+    most: what they add at most.
     """
 
     def __init__(self, u, b, n, weight):
-        self.u, self.b, self.price = u, b, weight * n * (n - 1) / 2
+        self.u, self.b = u, weight * b * (n * (n - 1) / 2)
         # n - 1 others of a group lie at least its smallest distance away from each member.
-        others = b.copy()
+        others = self.b.copy()
         np.fill_diagonal(others, -np.inf)
         reach = np.partition(others, len(u) - n + 1, axis=1)[:, len(u) - n + 1] if n > 1 else np.zeros(len(u))
-        self.highest = float(np.sort(reach)[-n])
-        self.most = self.price * self.highest
+        self.most = float(np.sort(reach)[-n])
 
     def start(self):
-        return 0.0, self.highest, np.full(len(self.u), self.highest)
+        return 0.0, self.most, np.full(len(self.u), self.most)
 
     def value(self, state):
-        return state[0] + self.price * state[1]
+        return state[0] + state[1]
 
     def take(self, state, item):
         total, smallest, distance = state
@@ -41,7 +41,7 @@ class MaxMin:
         total, smallest, distance = state
         order = rest[np.argsort(distance[rest], kind="stable")]
         others = np.sort(self.u[rest])[len(rest) - left + 1 :].sum()
-        bounds = total + self.u[order] + others + self.price * np.minimum(smallest, distance[order])
+        bounds = total + self.u[order] + others + np.minimum(smallest, distance[order])
         return order, bounds
 
 
@@ -73,7 +73,7 @@ class LogDet:
         x = np.exp(-1) / (1 + ridge)
         rest = 1 + (n - 1) * x
         self.price = weight * mean * (1 - x) * rest / (2 * x * x)
-        self.most = weight * n * (n - 1) / 2 * mean - self.price * ((n - 1) * np.log(1 - x) + np.log(rest))
+        self.most = weight * mean * n * (n - 1) / 2 - self.price * ((n - 1) * np.log(1 - x) + np.log(rest))
         self.u = u
 
     def start(self):
