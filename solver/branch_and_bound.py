@@ -23,7 +23,8 @@ class Search:
         self.best, self.best_value, self.bound, self.nodes = None, floor, np.inf, 0
         clock.check()
         self.curvature = shift_and_curvature(split.concave)[1]
-        self.earlier_copies = earlier(kinds(u, w))
+        found = earlier(kinds(w), u)
+        self.earlier_copies = found.astype(float) if found.any() else None
 
     def run(self, most_nodes=np.inf):
         """Search until all is decided (True), the clock's limit or `most_nodes`."""

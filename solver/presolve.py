@@ -53,16 +53,15 @@ def relevant(u, w, n, chosen):
     return items, w, bound
 
 
-def equalised(u, w, n):
-    """(u, w, noise): items that only low precision tells apart become copies of the first of them; no group's value changes by more
-    than `noise`. Of normal u and w."""
-    kind = kinds(u, w, COPIES)
-    rows = np.arange(len(u))
-    if (kind == rows).all():
-        return u, w, 0.0
+def equalised(w, n):
+    """(w, noise): items whose distances only low precision tells apart become copies; no value of a group changes by more than
+    `noise`. w: normal."""
+    kind = kinds(w, COPIES)
+    if (kind == np.arange(len(w))).all():
+        return w, 0.0
     same = kind[:, None] == kind
     np.fill_diagonal(same, False)
     inside = np.where(same, w, -np.inf).max(1, initial=-np.inf)[kind]
     equal = np.where(same, inside[:, None], w[np.ix_(kind, kind)])
     np.fill_diagonal(equal, 0.0)
-    return u[kind], equal, simple_bound(np.abs(u - u[kind]), np.abs(w - equal), n)
+    return equal, simple_bound(np.zeros(len(w)), np.abs(w - equal), n)

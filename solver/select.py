@@ -45,9 +45,9 @@ class Selection:
     relative_gap: share of the objective. gap_over_random: share of what choosing is worth, objective - mean of random
     selections; the objective itself carries a large constant. status: "optimal", "gap" (stopped at a limit with a valid bound)
     or "heuristic" (not tried; the bound is valid but loose). Optimal means a gap of at most 1e-9 n times the spread, that is how
-    far a score or weighted distance lies from the median, among the items that can be in a best group. Items that differ by
-    less than 3e-5 of it in everything, as identical pictures do in float32, are proven as if they were equal; then the gap also
-    holds what that may change. engine: what decided, or was at work at the limit: "trivial" (nothing to choose), "bound" (a
+    far a score or weighted distance lies from the median, among the items that can be in a best group. Items whose
+    distances differ by less than 3e-5 of it, as those of identical pictures do in float32, are proven as if these were equal;
+    then the gap also holds what that may change. engine: what decided, or was at work at the limit: "trivial" (nothing to choose), "bound" (a
     relaxation alone), "enumeration", "branch and bound", "highs" or "heuristic". nodes: of the search. seconds: of the call.
     """
 
@@ -128,22 +128,21 @@ def _best_sum(u, w, n, start, engine, clock, node_limit):
     u, w, finer = normal(exact_u, among)
     exact_u, exact_w, open_, unit, tolerance = exact_u / finer, exact_w / finer, open_ / finer, unit * finer, TOLERANCE * n
     chosen, decided, noise, nodes = np.searchsorted(items, chosen), "bound", 0.0, 0
-    value = value_of(u, w, chosen)
-    bound = value + open_
+    bound = value_of(u, w, chosen) + open_
     if open_ > 2 * tolerance:
-        equal_u, equal_w, noise = equalised(u, w, n)
+        equal, noise = equalised(w, n)
         if engine == "highs":
-            found, limit = linearised.solve(equal_u, equal_w, n, chosen, clock)
+            found, limit = linearised.solve(u, equal, n, chosen, clock)
             decided = "highs"
         else:
-            found, limit, decided, nodes = prove(equal_u, equal_w, n, chosen, tolerance, clock, node_limit)
+            found, limit, decided, nodes = prove(u, equal, n, chosen, tolerance, clock, node_limit)
         bound = min(bound, limit + noise)
         found = improve(u, w, found, clock) if noise else found
         # What `relevant` has left out counts again: nothing is better by it than it is.
         if value_of(exact_u, exact_w, found) > value_of(exact_u, exact_w, chosen):
-            chosen, value = found, value_of(u, w, found)
-    chosen = first_copies(kinds(exact_u, exact_w), np.isin(np.arange(len(items)), chosen))
-    return items[chosen], *_judged(bound - value, unit, 2 * (tolerance + noise)), decided, nodes
+            chosen = found
+    chosen = first_copies(kinds(exact_w), exact_u, np.isin(np.arange(len(items)), chosen))
+    return items[chosen], *_judged(bound - value_of(u, w, chosen), unit, 2 * (tolerance + noise)), decided, nodes
 
 
 def _best_set(growth, w, program, engine, clock, node_limit):
@@ -161,8 +160,9 @@ def _best_set(growth, w, program, engine, clock, node_limit):
     if by_distance and growth.open and growth.nodes < node_limit:
         thresholds.prove(growth, clock)
         decided = "highs"
-    kind = kinds(*normal(growth.function.u, w)[:2])[growth.free]
-    chosen = np.concatenate([growth.pinned, growth.free[first_copies(kind, np.isin(growth.free, growth.chosen))]])
+    kind, u = kinds(normal(growth.function.u, w)[1])[growth.free], growth.function.u[growth.free]
+    chosen = np.concatenate([growth.pinned, growth.free[first_copies(kind, u, np.isin(growth.free, growth.chosen))]])
+    growth.offer(chosen, growth.value_of(chosen))
     return chosen, *_judged((growth.bound - growth.value) / unit, unit, 2 * TOLERANCE * growth.n), decided, growth.nodes
 
 

@@ -135,6 +135,9 @@ def test_set_objectives_against_brute_force(items, data, family, weight, seed):
         assert result.status == "optimal" and set(pinned) <= set(result.indices) and len(result.indices) == n
         assert result.objective == pytest.approx(best, abs=1e-7 * scale) and result.bound >= best - 1e-7 * scale
         assert worth(sorted(result.indices)) == pytest.approx(best, abs=1e-7 * scale)
+        if objective == "max_min":
+            linear = select(unary, pairwise, n, weight, time_limit=60, engine="highs", objective=objective, pinned=pinned)
+            assert linear.status == "optimal" and linear.objective == pytest.approx(best, abs=1e-7 * scale)
         quick = select(unary, pairwise, n, weight, engine="heuristic", objective=objective, pinned=pinned)
         assert quick.status == ("optimal" if quick.engine == "trivial" else "heuristic")
         assert quick.objective <= best + 1e-7 * scale <= quick.bound + 2e-7 * scale
