@@ -47,6 +47,8 @@ class Growth:
         others = u[self.pinned].sum() + np.sort(u[self.free])[len(self.free) - self.left + 1 :].sum()
         keep = (u[self.free] + others + self.function.most >= self.value) | np.isin(self.free, self.chosen)
         self.free = self.free[keep]
+        if len(self.free) == self.left:
+            self.bound = self.value
         return normal(u[self.free], w[np.ix_(self.free, self.free)])[2]
 
     def prove(self, most_nodes):

@@ -16,10 +16,11 @@ COPIES = 3e-5
 
 def normal(u, w):
     """(u, w, unit): the same choice with medians near 0 and nothing above 1 in size. Differences of values are to be multiplied by
-    `unit`, a power of two at most twice the largest deviation from the medians."""
+    `unit`, a power of two at most twice the largest deviation from the medians, or the largest number where there is none."""
+    largest = max(np.abs(u).max(), w.max(), -w.min())
     u, w = u - np.median(u), w - np.median(np.append(np.diagonal(w, 1), w[0, -1]))
     np.fill_diagonal(w, 0.0)
-    unit = 2.0 ** math.frexp(max(np.abs(u).max(), w.max(), -w.min()))[1]
+    unit = 2.0 ** math.frexp(max(np.abs(u).max(), w.max(), -w.min()) or largest)[1]
     return u / unit, w / unit, unit
 
 
