@@ -52,6 +52,7 @@ def with_stock_sampler(graph, seed):
         "start_percent",
         "objective",
         "solver_time_limit",
+        "solver",
     )
     graph["7"] = {
         "class_type": "KSampler",
