@@ -81,7 +81,8 @@ def _run(highs, clock):
 
     highs.cbMipInterrupt += ask
     highs.cbSimplexInterrupt += ask
-    thread = threading.Thread(target=work, daemon=True)
+    # No daemon: Python waits for it at its end, where a callback would find no interpreter.
+    thread = threading.Thread(target=work)
     thread.start()
     try:
         while thread.is_alive() and clock.left() > -GRACE_SECONDS:

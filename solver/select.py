@@ -28,8 +28,9 @@ OBJECTIVES = ("sum", *SET_FUNCTIONS)
 MOST_ITEMS_TO_PROVE = 1024
 # Beyond this HiGHS does not get past the first relaxation of the linearised program within minutes.
 MOST_ITEMS_LINEARISED = 256
-# By `dev.py bench solver`: where growing has not proven max_min by then, HiGHS will sooner, unless few are taken of many.
-MOST_NODES_GROWN, MANY, FEW = 30000, 192, 16
+# By `dev.py bench solver`: where growing has not proven max_min after so many nodes times n, HiGHS will sooner, unless few are
+# taken of many.
+MOST_GROWN, MANY, FEW = 240_000, 192, 16
 # Searches end here: in units of presolve.normal and for each member, so that the gap is within 1e-9 of the spread.
 TOLERANCE = 2.5e-10
 # Sums beyond this would overflow on the way.
@@ -157,7 +158,7 @@ def _best_set(growth, w, program, engine, clock, node_limit):
     growth.tolerance = max(TOLERANCE * growth.n * unit, 1e-15 * abs(growth.value))
     if engine == "auto" and growth.open:
         hand_over = by_distance and (len(growth.free) <= MANY or growth.left >= FEW)
-        growth.prove(min(node_limit, MOST_NODES_GROWN) if hand_over else node_limit)
+        growth.prove(min(node_limit, MOST_GROWN // growth.n) if hand_over else node_limit)
         by_distance, decided = hand_over, "branch and bound"
     if by_distance and growth.open and growth.nodes < node_limit and clock.left() > 0:
         thresholds.prove(growth, clock)

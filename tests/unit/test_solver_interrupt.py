@@ -1,7 +1,10 @@
 """The solver stops when its caller no longer wants the answer, wherever it is."""
 
 import math
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,3 +70,20 @@ def test_an_interruption_of_highs_leaves_it_usable():
         select(unary, pairwise, 8, 1.5, time_limit=600, engine="highs", check=check)
     few = select(unary[:12], pairwise[:12, :12], 6, 1.5, time_limit=60, engine="highs")
     assert few.status == "optimal" and few.objective == pytest.approx(select(unary[:12], pairwise[:12, :12], 6, 1.5).objective)
+
+
+def test_python_may_end_right_after_an_interruption_of_highs():
+    code = """
+import time
+from devtools.bench_solver import instance
+from solver import select
+end = time.perf_counter() + 0.5
+
+def check():
+    if time.perf_counter() > end:
+        raise SystemExit(7)
+
+select(*instance(64, "clustered", 0), 8, 1.5, 600, engine="highs", check=check)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, timeout=60)
+    assert ended.returncode == 7, ended.stderr
