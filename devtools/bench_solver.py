@@ -5,13 +5,15 @@ import gzip
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 # One thread, so that figures of different machines mean the same; numpy reads it at import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
-from solver import SET_FUNCTIONS, linearised, select
+from solver import linearised, select
+from solver.clock import Clock
 from solver.local_search import value_of
 from solver.relaxation import shift_and_curvature
 
@@ -80,7 +82,7 @@ def others(unary, pairwise, n, objective):
     found = []
     for products in (False, True):
         started = time.perf_counter()
-        rows = linearised.solve(unary, w, n, np.arange(n), OTHERS_SECONDS, products).indices
+        rows, _ = linearised.solve(unary, w, n, np.arange(n), Clock(OTHERS_SECONDS), products)
         found.append((value_of(unary, w, rows), time.perf_counter() - started))
     found += [gurobi(unary, w, n, concave) for concave in (False, True)]
     return ["-" if f is None else f"{100 * (objective - f[0]) / objective:.3f}% {f[1]:.1f}s" for f in found]
@@ -138,15 +140,14 @@ def large():
 
 
 def set_objectives(seeds):
-    print(f"{'objective':10}{'M':>5}{'n':>5}{'proven':>9}{'median s':>10}{'max s':>8}")
-    for objective in SET_FUNCTIONS:
-        for items, n in ((32, 8), (64, 4), (64, 8), (128, 4), (128, 64)):
-            found = [select(*instance(items, family, s), n, WEIGHT, objective=objective) for family in FAMILIES for s in range(seeds)]
+    print(f"{'objective':10}{'engine':8}{'M':>5}{'n':>5}{'proven':>9}{'median s':>10}{'max s':>8}   decided by")
+    for objective, engine in (("max_min", "auto"), ("max_min", "highs"), ("log_det", "auto")):
+        for items, n in ((32, 8), (64, 4), (64, 8), (64, 16), (128, 4), (128, 8), (128, 64), (256, 8)):
+            pools = [instance(items, family, seed) for family in FAMILIES for seed in range(seeds)]
+            found = [select(*pool, n, WEIGHT, objective=objective, engine=engine) for pool in pools]
             seconds, proven = [f.seconds for f in found], sum(f.status == "optimal" for f in found)
-            print(
-                f"{objective:10}{items:5}{n:5}{proven:6}/{len(found):<2}{np.median(seconds):10.3f}{max(seconds):8.3f}",
-                flush=True,
-            )
+            row = f"{objective:10}{engine:8}{items:5}{n:5}{proven:6}/{len(found):<2}{np.median(seconds):10.3f}{max(seconds):8.3f}   "
+            print(row + ", ".join(f"{name} {count}" for name, count in Counter(f.engine for f in found).items()), flush=True)
 
 
 def mdplib(folder):

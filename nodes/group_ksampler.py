@@ -68,6 +68,7 @@ class GroupKSampler(io.ComfyNode):
     def execute(
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
+        solver="auto",
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
         check_whole_numbers(seed=seed, steps=steps)
@@ -84,7 +85,7 @@ class GroupKSampler(io.ComfyNode):
         samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)
         check_shape(samples, model.get_model_object("latent_format"))
         batch_index, mask = latent.pop("batch_index", None), latent.get("noise_mask")
-        goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit)
+        goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         group = GroupSampler(
             comfy.samplers.sampler_object(sampler_name), starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent,
             batch_index=batch_index, ends_with_batch=False,

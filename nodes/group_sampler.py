@@ -23,9 +23,9 @@ class GroupSamplerNode(io.ComfyNode):
     @classmethod
     def execute(
         cls, sampler, starting_candidates, output_group_size, pruning_ratio, lambda_score=1.5, unary=None, pairwise=None, vae=None,
-        start_percent=0.0, objective="paper", solver_time_limit=1.0,
+        start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto",
     ) -> io.NodeOutput:  # fmt: skip
-        goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit)
+        goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         return io.NodeOutput(GroupSampler(sampler, starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent))
 
 

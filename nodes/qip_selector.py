@@ -10,7 +10,7 @@ from ..sampling.choose import Objective, choose
 from ..sampling.record import Run
 from ..scorers.combine import Given
 from ..scorers.pool import Pool, pictures
-from .types import CATEGORY, advanced_objective_inputs, objective_inputs
+from .types import CATEGORY, advanced_objective_inputs, objective_inputs, solver_input
 
 
 class QIPSelector(io.ComfyNode):
@@ -41,6 +41,7 @@ class QIPSelector(io.ComfyNode):
                     force_input=True,
                     tooltip="Instead of a pairwise scorer: for M images a list of M x M numbers, row by row, symmetric and not negative.",
                 ),
+                solver_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="IMAGE", tooltip="The selected images, best first by their share of the objective."),
@@ -63,6 +64,7 @@ class QIPSelector(io.ComfyNode):
         latent=(),
         scores=(),
         distances=(),
+        solver=("auto",),
     ) -> io.NodeOutput:
         (images, seen), samples, n = join_images(image), latent_samples(latent), output_group_size[0]
         count = sum(s.shape[0] for s in samples)
@@ -76,7 +78,7 @@ class QIPSelector(io.ComfyNode):
             )
         unary, pairwise = (next(iter(scorer), None) for scorer in (unary, pairwise))
         unary, pairwise = given("scores", scores, unary, (len(images),)), given("distances", distances, pairwise, (len(images),) * 2)
-        goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0])
+        goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0], solver[0])
         if not goal.scorers:
             raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")
         latents = join_latents(samples) if samples else None

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..sampling.choose import OBJECTIVES
+from ..sampling.choose import OBJECTIVES, SOLVERS
 
 CATEGORY = "sampling/group"
 GroupUnary = io.Custom("GROUP_UNARY")
@@ -45,6 +45,7 @@ def group_inputs():
             tooltip="No candidate is removed before this share of the steps is done: early previews of slow schedules say little.",
         ),
         *advanced_objective_inputs(),
+        solver_input(),
     ]
 
 
@@ -84,3 +85,15 @@ def advanced_objective_inputs():
             tooltip="Seconds the solver may take to prove each selection optimal. The best selection found is used in any case.",
         ),
     ]
+
+
+def solver_input():
+    """The last input: the values of saved workflows are known by their position."""
+    return io.Combo.Input(
+        "solver",
+        options=list(SOLVERS),
+        default="auto",
+        optional=True,
+        advanced=True,
+        tooltip="auto: bounds and a search made for this program, HiGHS where it is faster. highs: HiGHS alone on the linearised program, for up to 256 candidates at a time; not with log_det.",
+    )

@@ -10,27 +10,36 @@ import torch
 from ..scorers.combine import terms
 from ..scorers.pool import Pool
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
+from .inputs import check_numbers
 from .preview import key_frames
 from .record import Round
 
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
+SOLVERS = ("auto", "highs")
 TRIAL_SIZE = 64
 
 
 @dataclass(frozen=True)
 class Objective:
     """unary, pairwise: scorers or None; weight: lambda; kind: "paper" (raw scores, summed), "balanced" (each scorer on one
-    scale, averaged), or one of the solver's set functions, of balanced scores; time_limit in seconds for each proof."""
+    scale, averaged), or one of the solver's set functions, of balanced scores; time_limit in seconds for each proof; solver: one
+    of SOLVERS. Raises ValueError where that cannot solve this kind."""
 
     unary: object = None
     pairwise: object = None
     weight: float = 1.5
     kind: str = "paper"
     time_limit: float = 1.0
+    solver: str = "auto"
 
     def __post_init__(self):
         terms(self.unary, socket="unary")
         terms(self.pairwise, socket="pairwise")
+        check_numbers(lambda_score=self.weight, solver_time_limit=self.time_limit)
+        if self.solver == "highs" and self.kind == "log_det":
+            raise ValueError(
+                "solver highs cannot solve the objective log_det, which is not linear: set solver to auto or choose another objective."
+            )
 
     @property
     def scorers(self):
@@ -51,12 +60,12 @@ class Objective:
         return [patcher for i, patcher in enumerate(found) if patcher is not None and patcher not in found[:i]]
 
     def early(self, progress):
-        """The scorers whose scores cannot be trusted yet at this share of the schedule."""
+        """The scorers whose scores cannot be trusted yet when this share of the noise is gone."""
         return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 1e-9]
 
     def settings(self):
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
-        return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit}
+        return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
 
     def try_out(self, x0):
         """Score two made-up candidates with every scorer. x0: a latent [1, ...]. Raises ValueError that names a broken one."""
@@ -91,7 +100,9 @@ class Choice:
         pairwise = None if self.pairwise is None else self.pairwise[np.ix_(self.chosen, self.chosen)]
         proof = (best.objective, best.bound, best.gap, best.status)
         below = [seeds[i] for i in self.below_floor]
-        return Round(step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below)
+        return Round(
+            step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine,
+        )  # fmt: skip
 
 
 def choose(pool, objective, n):
@@ -124,7 +135,12 @@ def choose(pool, objective, n):
         b += share * (distances[np.ix_(rows, rows)] if raw else standard_distances(distances[np.ix_(rows, rows)]))
     below = _below_floor(unary, rows, n)
     form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
-    selection = select(u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective=form, banned=below)
+    if not (np.isfinite(u).all() and np.isfinite(b).all()):
+        raise ValueError("The scorers' weighted sum leaves the range of numbers: lower the weights of the combined scorers.")
+    selection = select(
+        u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective.solver, objective=form, banned=below,
+        check=comfy.model_management.throw_exception_if_processing_interrupted,
+    )  # fmt: skip
     seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
     chosen = [int(rows[i]) for i in selection.indices]
     names = [s.name for s, _, _ in unary]

@@ -29,10 +29,10 @@ def check_conditioning(name, conditioning):
 
 
 def check_numbers(**numbers):
-    """Raise ValueError for what is no finite number; the host lets anything through a link."""
+    """Raise ValueError for what is no finite number or negative; the host lets anything through a link."""
     for name, value in numbers.items():
-        if not (isinstance(value, int | float) and math.isfinite(value)):
-            raise ValueError(f"{name} is {value!r}: give it a number.")
+        if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} is {value!r}, but must be a number that is not negative.")
 
 
 def check_whole_numbers(**numbers):

@@ -16,7 +16,8 @@ class Round:
     """One selection. unary: raw score per living candidate in the order of `seeds`; kept: seeds of the survivors, best first;
     pairwise [n, n]: raw distances among these, in their order; both None without such a scorer; seconds: by part, model since
     the round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
-    `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out."""
+    `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out;
+    engine: the part of the solver that decided."""
 
     step: int
     sigma: float
@@ -31,6 +32,7 @@ class Round:
     seconds: dict[str, float]
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     below_floor: list[int] = field(default_factory=list)
+    engine: str = ""
 
 
 @dataclass

@@ -8,7 +8,7 @@ A scorer is any object with
 
 and may have
 
-    min_progress   share of the schedule, 0..1, before which its scores cannot be trusted and are left out
+    min_progress   share of the noise that is gone, 0..1, before which its scores cannot be trusted and it is not asked
     patcher        the host's patcher of its weights, so that they are loaded with the sampling model where all fits
     over_frames    True for one that wants a video's frames together: without it a scorer that needs images is called once for
                    each of `pool.frames`, sees pictures only, and the mean of its answers counts
@@ -29,8 +29,8 @@ RESOLUTION = 64 * torch.finfo(torch.float32).eps
 class Pool:
     """One round's candidates. images: [M, H, W, 3], of videos [M, F, H, W, 3], F key frames in order, None if no scorer needs them;
     scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's
-    space, None for pictures that come from elsewhere; progress: share of the schedule that is done, 0..1 (1 for finished pictures); sigma: noise level of the step;
-    guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler."""
+    space, None for pictures that come from elsewhere; progress: share of the noise that is gone, 0..1 (1 for finished pictures);
+    sigma: noise level of the step; guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None

@@ -1,7 +1,5 @@
 """Branch and bound on an upper model of the objective, hundreds of nodes in one matrix product."""
 
-import time
-
 import numpy as np
 
 from .copies import earlier, kinds
@@ -20,17 +18,19 @@ class Search:
     every selection, at most `tolerance` above best_value where `run` returned True; nodes: how many were looked at.
     """
 
-    def __init__(self, u, w, n, split, floor, tolerance):
-        self.u, self.w, self.n, self.split, self.tolerance = u, w, n, split, tolerance
+    def __init__(self, u, w, n, split, floor, tolerance, clock):
+        self.u, self.w, self.n, self.split, self.tolerance, self.clock = u, w, n, split, tolerance, clock
         self.best, self.best_value, self.bound, self.nodes = None, floor, np.inf, 0
+        clock.check()
         self.curvature = shift_and_curvature(split.concave)[1]
-        self.earlier_copies = earlier(kinds(u, w))
+        found = earlier(kinds(w), u)
+        self.earlier_copies = found.astype(float) if found.any() else None
 
-    def run(self, deadline, most_nodes=np.inf):
-        """Search until all is decided (True), `deadline` (time.perf_counter) or `most_nodes`."""
+    def run(self, most_nodes=np.inf):
+        """Search until all is decided (True), the clock's limit or `most_nodes`."""
         items = len(self.u)
         stack = [np.zeros((1, items), dtype=bool), np.ones((1, items), dtype=bool), self.split.y[None], np.array([self.split.bound])]
-        while len(stack[0]) and self.nodes < most_nodes and time.perf_counter() < deadline:
+        while len(stack[0]) and self.nodes < most_nodes and self.clock.left() > 0:
             size = int(min(BATCH, most_nodes - self.nodes))
             batch, stack = [part[-size:] for part in stack], [part[:-size] for part in stack]
             children = self._branch(*(part[batch[3] > self.goal] for part in batch))
@@ -52,7 +52,7 @@ class Search:
         taken, free, y, bound, left = self._settle(taken, free, y, bound)
         if len(taken) == 0:
             return taken, free, y, bound
-        self._offer(improve(self.u, self.w, np.argsort(-(y[-1] * free[-1] + 2.0 * taken[-1]), kind="stable")[: self.n]))
+        self._offer(improve(self.u, self.w, np.argsort(-(y[-1] * free[-1] + 2.0 * taken[-1]), kind="stable")[: self.n], self.clock))
         order = np.argsort(bound, kind="stable")
         taken, free, y, bound = taken[order], free[order], y[order], bound[order]
         rows, item = np.arange(len(taken)), np.where(free, y, -1.0).argmax(1)
@@ -66,7 +66,7 @@ class Search:
         linear = split.linear + taken @ (split.concave - split.charge)
         base = split.const + (taken * (split.linear + linear)).sum(1) / 2
         program = linear[:, items], split.concave[np.ix_(items, items)]
-        near = climb(*program, self.curvature, free[:, items], left, y[:, items], iterations)
+        near = climb(*program, self.curvature, free[:, items], left, y[:, items], iterations, self.clock)
         bound, inside, outside = cut(base, *program, free[:, items], left, near, self.goal)
         taken, free, y = taken.copy(), free.copy(), np.zeros(taken.shape)
         taken[:, items] |= inside

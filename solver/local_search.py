@@ -11,37 +11,39 @@ def value_of(u, w, chosen):
     return float(u[chosen].sum() + w[np.ix_(chosen, chosen)].sum() / 2)
 
 
-def greedy(u, w, n):
+def greedy(u, w, n, clock):
     """n indices, sorted: the item with the most promising partners, then always the one that adds most."""
     inside = np.zeros(len(u), dtype=bool)
     inside[int((u + w.sum(1) * (n - 1) / max(1, len(u) - 1) / 2).argmax())] = True
     gain = u + w[:, inside].sum(1)
     for _ in range(n - 1):
+        clock.check()
         new = int(np.where(inside, -np.inf, gain).argmax())
         inside[new] = True
         gain = gain + w[:, new]
     return np.flatnonzero(inside)
 
 
-def improve(u, w, chosen):
+def improve(u, w, chosen, clock):
     """Best swaps until none helps: a (1 - O(1/n)) approximation for cosine-like distances (Cevallos et al., arXiv 1607.04557)."""
     inside = np.zeros(len(u), dtype=bool)
     inside[chosen] = True
-    gain = u + w[:, inside].sum(1)
-    tolerance = 1e-12 * max(1e-300, float(np.abs(u).max()), float(np.abs(w).max())) * len(u)
     while not inside.all():
+        clock.check()
         ins, outs = np.flatnonzero(inside), np.flatnonzero(~inside)
+        # Anew each time: what a huge score has rounded away would not come back.
+        gain = u + w[:, ins].sum(1)
         delta = gain[outs] - gain[ins, None] - w[np.ix_(ins, outs)]
         row, column = np.unravel_index(delta.argmax(), delta.shape)
-        if delta[row, column] <= tolerance:
-            break
         leaving, entering = ins[row], outs[column]
+        rounding = 1e-12 * (abs(gain[leaving]) + abs(gain[entering]) + np.abs(w[[leaving, entering]][:, ins]).sum())
+        if not delta[row, column] > rounding:
+            break
         inside[[leaving, entering]] = False, True
-        gain = gain + w[:, entering] - w[:, leaving]
     return np.flatnonzero(inside)
 
 
-def tabu(u, w, chosen, iterations=TABU_ITERATIONS):
+def tabu(u, w, chosen, clock, iterations=TABU_ITERATIONS):
     """The best of a walk of best swaps that may not be taken back for a while, over the most promising neighbours
     (constrained neighbourhood: Zhou, Hao and Duval, IEEE TEVC 21(5), 2017)."""
     inside = np.zeros(len(u), dtype=bool)
@@ -51,6 +53,7 @@ def tabu(u, w, chosen, iterations=TABU_ITERATIONS):
     free_again = np.zeros(len(u), dtype=int)
     tenures = np.random.default_rng(0).integers(3, 11, size=iterations)
     for step in range(iterations if 0 < len(chosen) < len(u) else 0):
+        clock.check()
         ins, outs = np.flatnonzero(inside), np.flatnonzero(~inside)
         ins = ins[np.argsort(gain[ins], kind="stable")[:NEIGHBOURS]]
         outs = outs[np.argsort(-gain[outs], kind="stable")[:NEIGHBOURS]]
@@ -69,15 +72,16 @@ def tabu(u, w, chosen, iterations=TABU_ITERATIONS):
     return best
 
 
-def incumbent(u, w, n, start=None):
-    """A good n-subset in a few milliseconds, sorted; no worse than what best swaps make of `start`, cut or filled to n."""
-    best = improve(u, w, tabu(u, w, improve(u, w, greedy(u, w, n))))
+def incumbent(u, w, n, start, clock):
+    """A good n-subset in a few milliseconds, sorted; no worse than what best swaps make of `start` (None for none), cut or filled to n."""
+    best = improve(u, w, tabu(u, w, improve(u, w, greedy(u, w, n, clock), clock), clock), clock)
     if start is None:
         return best
     inside = np.zeros(len(u), dtype=bool)
     inside[start] = True
     while inside.sum() != n:
+        clock.check()
         gain = u + w[:, inside].sum(1)
         grow = inside.sum() < n
         inside[int(np.where(inside == grow, -np.inf, gain if grow else -gain).argmax())] = grow
-    return max(best, improve(u, w, np.flatnonzero(inside)), key=lambda rows: value_of(u, w, rows))
+    return max(best, improve(u, w, np.flatnonzero(inside), clock), key=lambda rows: value_of(u, w, rows))

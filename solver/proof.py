@@ -1,7 +1,5 @@
 """How engine="auto" proves a selection: fix what reduced costs settle, then hand the kernel to the engine for its shape."""
 
-import time
-
 import numpy as np
 
 from . import linearised
@@ -16,33 +14,37 @@ MOST_ENUMERATED = 4
 MOST_KERNEL_ITEMS = 10
 
 
-def prove(u, w, n, chosen, tolerance, deadline, node_limit):
-    """(chosen, bound, proven, nodes) for the best of n items, 0 < n < M, starting from the indices `chosen`."""
+def prove(u, w, n, chosen, tolerance, clock, node_limit):
+    """(chosen, bound, engine, nodes) for the best of n items, 0 < n < M, starting from the indices `chosen`; engine: the part that
+    decided, or was at work at a limit."""
     goal = value_of(u, w, chosen) + tolerance
     everything = Kernel(np.zeros(0, dtype=int), np.arange(len(u)), None, np.inf)
-    kernel = everything if n <= MOST_ENUMERATED else reduce(u, w, n, goal, deadline)
+    kernel = everything if n <= MOST_ENUMERATED else reduce(u, w, n, goal, clock)
     if kernel is None:
-        return chosen, goal, True, 0
+        return chosen, goal, "bound", 0
     taken, rest, left = kernel.taken, kernel.rest, n - len(kernel.taken)
     if kernel.y is not None:
-        rounded = improve(u, w, np.concatenate([taken, rest[np.argsort(-kernel.y, kind="stable")[:left]]]))
+        rounded = improve(u, w, np.concatenate([taken, rest[np.argsort(-kernel.y, kind="stable")[:left]]]), clock)
         chosen = max(chosen, rounded, key=lambda rows: value_of(u, w, rows))
         goal = value_of(u, w, chosen) + tolerance
     if left in (0, len(rest)):
-        return chosen, goal, True, 0
+        return chosen, goal, "bound", 0
     base, gain, among = subproblem(u, w, taken, rest)
+    # What all have from those taken says nothing, and is more than a tolerance of HiGHS allows for.
+    level = np.median(gain)
+    base, gain = base + left * level, gain - level
     if left > MOST_ENUMERATED and len(rest) <= MOST_KERNEL_ITEMS:
-        found = linearised.solve(gain, among, left, np.argsort(-kernel.y, kind="stable")[:left], max(0.0, deadline - time.perf_counter()))
-        best, bound, proven, nodes = found.indices, found.bound, found.proven, 0
+        engine, nodes = "highs", 0
+        best, bound = linearised.solve(gain, among, left, np.argsort(-kernel.y, kind="stable")[:left], clock)
     else:
         floor = goal - tolerance - base
         if left <= MOST_ENUMERATED:
-            search = Enumeration(gain, among, left, floor, tolerance)
+            engine, search = "enumeration", Enumeration(gain, among, left, floor, tolerance, clock)
         else:
-            tightened = split(gain, among, left, kernel.y, goal - base, deadline)
-            search = Search(gain, among, left, tightened, floor, tolerance)
-        proven = search.run(deadline, node_limit)
+            tightened = split(gain, among, left, kernel.y, goal - base, clock)
+            engine, search = "branch and bound", Search(gain, among, left, tightened, floor, tolerance, clock)
+        search.run(node_limit)
         best, bound, nodes = search.best, search.bound, search.nodes
     if best is not None:
         chosen = max(chosen, np.concatenate([taken, rest[best]]), key=lambda rows: value_of(u, w, rows))
-    return chosen, max(value_of(u, w, chosen) + tolerance, base + bound), proven, nodes
+    return chosen, max(value_of(u, w, chosen) + tolerance, base + bound), engine, nodes

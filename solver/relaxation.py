@@ -7,7 +7,6 @@ type: Cevallos, Eisenbrand and Zenklusen, arXiv 1511.07077) s is 0 or less and t
 stays valid and is weaker.
 """
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +31,18 @@ class Kernel:
     bound: float
 
 
-def reduce(u, w, n, goal, deadline):
+def reduce(u, w, n, goal, clock):
     """The Kernel of the program above `goal`, None if no n-subset is worth more than that.
 
-    u [M], w [M, M] symmetric with zero diagonal, 0 < n < M. Rounds of fixing end at `deadline` (time.perf_counter).
+    u [M], w [M, M] symmetric with zero diagonal, 0 < n < M. Rounds of fixing end at the clock's limit.
     """
     taken, rest, y, bound, settled = np.zeros(0, dtype=int), np.arange(len(u)), np.full(len(u), n / len(u)), np.inf, 1.0
-    while settled >= WORTH_REPEATING and 0 < n - len(taken) < len(rest) and time.perf_counter() < deadline:
+    while settled >= WORTH_REPEATING and 0 < n - len(taken) < len(rest) and clock.left() > 0:
         base, gain, among = subproblem(u, w, taken, rest)
         shift, curvature = shift_and_curvature(among)
         linear, concave = (gain + shift / 2)[None], among - shift * np.eye(len(rest))
         free, left = np.ones((1, len(rest)), dtype=bool), np.array([n - len(taken)])
-        y = climb(linear, concave, curvature, free, left, y[None], ITERATIONS)
+        y = climb(linear, concave, curvature, free, left, y[None], ITERATIONS, clock)
         (bound,), inside, outside = cut(base, linear, concave, free, left, y, goal)
         if bound <= goal:
             return None
@@ -54,10 +53,11 @@ def reduce(u, w, n, goal, deadline):
 
 def subproblem(u, w, taken, rest):
     """(value of `taken`, u and w of the program that is left among `rest`)."""
-    return value_of(u, w, taken), u[rest] + w[np.ix_(rest, taken)].sum(1), w[np.ix_(rest, rest)]
+    among = w if len(rest) == len(w) else w[np.ix_(rest, rest)]
+    return value_of(u, w, taken), u[rest] + w[np.ix_(rest, taken)].sum(1), among
 
 
-def climb(linear, concave, curvature, free, left, y, iterations):
+def climb(linear, concave, curvature, free, left, y, iterations, clock):
     """Uphill on linear'y + y'concave y / 2, each row of [B, M] on its own: accelerated projected gradient with restarts
     (O'Donoghue and Candes, arXiv 1204.3982), from y to a better y.
 
@@ -71,6 +71,7 @@ def climb(linear, concave, curvature, free, left, y, iterations):
     ahead = before = np.where(free, y, 0.0)
     t = ((linear / curvature + ahead.astype(np.float32) @ step) * free).sum(1) / count
     for _ in range(iterations):
+        clock.check()
         uphill = ahead.astype(np.float32) @ step + offset
         new, t = project(ahead + uphill, left, count, t)
         moved = new - before

@@ -6,16 +6,17 @@
 Parmar et al., "Scaling Group Inference for Diverse and High-Quality Generation", arXiv 2508.15773.
 """
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from . import linearised
+from . import linearised, thresholds
+from .clock import Clock
 from .copies import first_copies, kinds
 from .growth import Growth
-from .local_search import incumbent, value_of
+from .local_search import improve, incumbent, value_of
 from .objective import marginals
+from .presolve import equalised, normal, relevant
 from .proof import prove
 from .relaxation import subproblem
 from .set_functions import LogDet, MaxMin
@@ -25,8 +26,15 @@ SET_FUNCTIONS = {"max_min": MaxMin, "log_det": LogDet}
 OBJECTIVES = ("sum", *SET_FUNCTIONS)
 # Beyond this, one bound takes longer than a round may: the eigenvalues of M x M numbers.
 MOST_ITEMS_TO_PROVE = 1024
-# An optimum is proven when the gap is at most this share of the largest score.
-TOLERANCE = 1e-9
+# Beyond this HiGHS does not get past the first relaxation of the linearised program within minutes.
+MOST_ITEMS_LINEARISED = 256
+# By `dev.py bench solver`: where growing has not proven max_min after so many nodes times n, HiGHS will sooner, unless few are
+# taken of many.
+MOST_GROWN, MANY, FEW = 240_000, 192, 16
+# Searches end here: in units of presolve.normal and for each member, so that the gap is within 1e-9 of the spread.
+TOLERANCE = 2.5e-10
+# Sums beyond this would overflow on the way.
+LARGEST = 1e300
 RANDOM_GROUPS = 16
 
 
@@ -36,9 +44,12 @@ class Selection:
     objective.
 
     relative_gap: share of the objective. gap_over_random: share of what choosing is worth, objective - mean of random
-    selections; the objective itself carries a large constant. status: "optimal" (gap within 1e-9 of the largest score), "gap"
-    (stopped at a limit with a valid bound) or "heuristic" (not tried; the bound is valid but loose). engine: as asked for,
-    "trivial" where there was nothing to choose. nodes: of the search. seconds: wall time of the call.
+    selections; the objective itself carries a large constant. status: "optimal", "gap" (stopped at a limit with a valid bound)
+    or "heuristic" (not tried; the bound is valid but loose). Optimal means a gap of at most 1e-9 n times the spread, that is how
+    far a score or weighted distance lies from the median, among the items that can be in a best group. Items whose
+    distances differ by less than 3e-5 of it, as those of identical pictures do in float32, are proven as if these were equal;
+    then the gap also holds what that may change. engine: what decided, or was at work at the limit: "trivial" (nothing to choose), "bound" (a
+    relaxation alone), "enumeration", "branch and bound", "highs" or "heuristic". nodes: of the search. seconds: of the call.
     """
 
     indices: tuple[int, ...]
@@ -54,78 +65,115 @@ class Selection:
 
 
 def select(
-    unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None, start=None, pinned=(), banned=(), objective="sum"
-):
+    unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None, start=None, pinned=(), banned=(), objective="sum",
+    check=None,
+):  # fmt: skip
     """Pick n of M items; the same answer on every machine unless the time limit cuts the proof short.
 
     unary: [M] quality of each item, any finite scale. pairwise: [M, M] symmetric, finite; the diagonal is ignored.
     weight: lambda, >= 0. time_limit: seconds for the proof; the incumbent found before is never lost. node_limit: the same
     as a count, for runs that do not depend on the machine's speed. engine: "auto" proves by the rules in proof.py, "highs" by
-    HiGHS on the whole linearised program, "heuristic" not at all. start: indices of an earlier selection to improve on.
-    pinned, banned: indices that are or are not chosen. objective: "sum" over all pairs, or one of the whole group, in
-    set_functions.py: "max_min" of the smallest distance, "log_det" of the similarities (neither with engine="highs").
-    Raises ValueError, naming the input, for wrong shapes, values that are not finite, n outside 1..M, a pairwise
-    matrix that is not symmetric, a negative weight, an unknown engine or objective, or pins and bans that leave no selection.
+    HiGHS on the whole linearised program (of up to 256 items), "heuristic" not at all. start: indices of an earlier selection to
+    improve on. pinned, banned: indices that are or are not chosen. objective: "sum" over all pairs, or one of the whole group, in
+    set_functions.py: "max_min" of the smallest distance, "log_det" of the similarities (not with engine="highs"). check: called
+    between steps, many times a second; what it raises ends the call and comes through.
+    Raises ValueError, naming the input, for wrong shapes, values that are not finite or too large to be summed, n outside 1..M, a
+    pairwise matrix that is not symmetric, a negative weight or time_limit, an unknown engine or objective, or pins and bans that
+    leave no selection.
     """
-    started = time.perf_counter()
-    u, b = _checked(unary, pairwise, n, weight)
+    clock = Clock(time_limit, check)
+    u, b = _checked(unary, pairwise, n, weight, time_limit)
     pinned, free = _free_items(len(u), n, pinned, banned)
     for name, value, known in (("engine", engine, ENGINES), ("objective", objective, OBJECTIVES)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value}.")
-    if engine == "highs" and objective != "sum":
-        raise ValueError(f"engine highs solves the objective sum only, not {objective}: use engine auto.")
+    if engine == "highs" and objective == "log_det":
+        raise ValueError("engine highs cannot solve the objective log_det, which is not linear: use engine auto.")
     if n - len(pinned) == len(free):
         pinned, free = np.union1d(pinned, free), free[:0]
+    clock.check()
     w = weight * b
-    scale = max(1e-300, float(np.abs(u).max()), float(np.abs(w).max()))
     earlier = None if start is None else np.flatnonzero(np.isin(free, np.asarray(start)))
-    limits = started + time_limit, np.inf if node_limit is None else node_limit
-    base, *rest = subproblem(u, w, pinned, free)
-    rest += [n - len(pinned), earlier]
+    program = *subproblem(u, w, pinned, free)[1:], n - len(pinned), earlier
+    clock.check()
+    limits = engine, clock, np.inf if node_limit is None else node_limit
     if objective == "sum":
-        found, bound, status, engine, nodes = _best_sum(*rest, engine, TOLERANCE * scale, *limits)
-        chosen, bound = np.concatenate([pinned, free[found]]), base + bound
+        found, gap, *how = _best_sum(*program, *limits)
+        chosen = np.concatenate([pinned, free[found]])
         best, mean = value_of(u, w, chosen), mean_of_random(u, w, n)
     else:
-        growth = Growth(SET_FUNCTIONS[objective](u, b, n, weight), pinned, free, n, TOLERANCE * scale)
-        chosen, bound, status, engine, nodes = _best_set(growth, rest, engine, *limits)
-        best, mean = growth.value, mean_of_draws(growth, len(u), n)
-    if len(u) <= MOST_ITEMS_TO_PROVE:
-        chosen = np.concatenate([pinned, free[first_copies(kinds(u, w)[free], np.isin(free, chosen))]])
-    if bound < best - 1e-6 * scale:
-        raise RuntimeError(f"the bound {bound} is below the selection's objective {best}: please report these scores")
+        level = float(np.median(u))
+        growth = Growth(SET_FUNCTIONS[objective](u - level, b, n, weight), pinned, free, n, clock)
+        chosen, gap, *how = _best_set(growth, w, program, *limits)
+        best, mean = growth.value + n * level, mean_of_draws(growth, len(u), n) + n * level
     order = np.lexsort((chosen, -marginals(u, w, chosen)))
-    indices, gap = tuple(int(i) for i in chosen[order]), bound - best
+    indices, bound = tuple(int(i) for i in chosen[order]), best + gap
     shares = (gap / abs(value) if value else 0.0 for value in (best, best - mean))
-    return Selection(indices, best, bound, gap, *shares, status, engine, nodes, time.perf_counter() - started)
+    return Selection(indices, best, bound, bound - best, *shares, *how, clock.passed())
 
 
-def _best_sum(u, w, n, start, engine, tolerance, deadline, node_limit):
-    """(chosen, bound, status, engine, nodes) of the program without pins and bans."""
+def _best_sum(u, w, n, start, engine, clock, node_limit):
+    """(chosen, gap, status, engine, nodes) of the program without pins and bans."""
     if n == 0:
         return np.arange(0), 0.0, "optimal", "trivial", 0
-    chosen, loose = incumbent(u, w, n, start), simple_bound(u, w, n)
-    if engine == "heuristic" or len(u) > MOST_ITEMS_TO_PROVE:
-        return chosen, loose, "heuristic", "heuristic", 0
-    if engine == "highs":
-        found = linearised.solve(u, w, n, chosen, max(0.0, deadline - time.perf_counter()))
-        chosen = max(chosen, found.indices, key=lambda rows: value_of(u, w, rows))
-        bound, proven, nodes = found.bound, found.proven, 0
-    else:
-        chosen, bound, proven, nodes = prove(u, w, n, chosen, tolerance, deadline, node_limit)
-    return chosen, bound if proven else min(loose, bound), "optimal" if proven else "gap", engine, nodes
+    u, w, unit = normal(u, w)
+    clock.check()
+    chosen = incumbent(u, w, n, start, clock)
+    clock.check()
+    items, among, bound = relevant(u, w, n, chosen)
+    if engine == "heuristic" or len(u) > MOST_ITEMS_TO_PROVE or (engine == "highs" and len(items) > MOST_ITEMS_LINEARISED):
+        return chosen, (bound - value_of(u, w, chosen)) * unit, "heuristic", "heuristic", 0
+    open_ = bound - value_of(u, w, chosen) if n < len(items) else 0.0
+    exact_u, exact_w = u[items], w[np.ix_(items, items)]
+    clock.check()
+    u, w, finer = normal(exact_u, among)
+    exact_u, exact_w, open_, unit, tolerance = exact_u / finer, exact_w / finer, open_ / finer, unit * finer, TOLERANCE * n
+    chosen, decided, noise, nodes = np.searchsorted(items, chosen), "bound", 0.0, 0
+    bound = value_of(u, w, chosen) + open_
+    if open_ > 2 * tolerance:
+        equal, noise = equalised(w, n)
+        if engine == "highs":
+            found, limit = linearised.solve(u, equal, n, chosen, clock)
+            decided = "highs"
+        else:
+            found, limit, decided, nodes = prove(u, equal, n, chosen, tolerance, clock, node_limit)
+        bound = min(bound, limit + noise)
+        found = improve(u, w, found, clock) if noise else found
+        # What `relevant` has left out counts again: nothing is better by it than it is.
+        if value_of(exact_u, exact_w, found) > value_of(exact_u, exact_w, chosen):
+            chosen = found
+    chosen = first_copies(kinds(exact_w), exact_u, np.isin(np.arange(len(items)), chosen))
+    return items[chosen], *_judged(bound - value_of(u, w, chosen), unit, 2 * (tolerance + noise)), decided, nodes
 
 
-def _best_set(growth, rest, engine, deadline, node_limit):
-    """(chosen, bound, status, engine, nodes) of a set function; rest: the sum's program without pins and bans, for a start."""
+def _best_set(growth, w, program, engine, clock, node_limit):
+    """The same of a set function, from Growth; w: all distances; program: the sum's without pins and bans, for a start."""
     if growth.left == 0:
-        return growth.chosen, growth.bound, "optimal", "trivial", 0
-    growth.improve(deadline, np.concatenate([growth.pinned, growth.free[incumbent(*rest)]]))
+        return growth.chosen, 0.0, "optimal", "trivial", 0
+    growth.improve(np.concatenate([growth.pinned, growth.free[incumbent(*program, clock)]]))
     if engine == "heuristic" or len(growth.function.u) > MOST_ITEMS_TO_PROVE:
-        return growth.chosen, growth.bound, "heuristic", "heuristic", 0
-    proven = growth.prove(deadline, node_limit)
-    return growth.chosen, growth.bound, "optimal" if proven else "gap", engine, growth.nodes
+        return growth.chosen, growth.bound - growth.value, "heuristic", "heuristic", 0
+    unit, by_distance, decided = growth.narrow(w), isinstance(growth.function, MaxMin), "bound"
+    # Values hold scores that all groups share, which may leave less than the tolerance of their precision.
+    growth.tolerance = max(TOLERANCE * growth.n * unit, 1e-15 * abs(growth.value))
+    if engine == "auto" and growth.open:
+        hand_over = by_distance and (len(growth.free) <= MANY or growth.left >= FEW)
+        growth.prove(min(node_limit, MOST_GROWN // growth.n) if hand_over else node_limit)
+        by_distance, decided = hand_over, "branch and bound"
+    if by_distance and growth.open and growth.nodes < node_limit and clock.left() > 0:
+        thresholds.prove(growth, clock)
+        decided = "highs"
+    kind, u = kinds(normal(growth.function.u, w)[1])[growth.free], growth.function.u[growth.free]
+    chosen = np.concatenate([growth.pinned, growth.free[first_copies(kind, u, np.isin(growth.free, growth.chosen))]])
+    growth.offer(chosen, growth.value_of(chosen))
+    return chosen, *_judged((growth.bound - growth.value) / unit, unit, 2 * growth.tolerance / unit), decided, growth.nodes
+
+
+def _judged(gap, unit, tolerance):
+    """(gap, status), both of a proof in these units."""
+    if gap < -max(1e-6, tolerance):
+        raise RuntimeError(f"the bound is {-gap} below the selection's objective: please report these scores")
+    return max(0.0, gap) * unit, "optimal" if gap <= tolerance else "gap"  # less than 0 is rounding
 
 
 def mean_of_random(u, w, n):
@@ -140,14 +188,7 @@ def mean_of_draws(growth, items, n):
     return np.mean([growth.value_of(draws.permutation(items)[:n]) for _ in range(RANDOM_GROUPS)])
 
 
-def simple_bound(u, w, n):
-    """Each item with its n - 1 best partners at half price, then the n best such items: valid for any w."""
-    off = w - np.diag(np.full(len(u), np.inf))
-    partners = np.partition(off, len(u) - n, axis=1)[:, len(u) - n + 1 :].sum(1)
-    return float(np.sort(u + partners / 2)[-n:].sum())
-
-
-def _checked(unary, pairwise, n, weight):
+def _checked(unary, pairwise, n, weight, time_limit):
     u, b = np.asarray(unary, dtype=np.float64), np.array(pairwise, dtype=np.float64)
     if u.ndim != 1 or len(u) == 0:
         raise ValueError(f"unary must be a vector of M scores, not of shape {u.shape}.")
@@ -157,10 +198,19 @@ def _checked(unary, pairwise, n, weight):
         raise ValueError(f"n must be between 1 and the number of items, {len(u)}, not {n}.")
     if not (np.isfinite(weight) and weight >= 0):
         raise ValueError(f"weight must be a finite number that is not negative, not {weight}.")
+    if not time_limit >= 0:
+        raise ValueError(f"time_limit must be a number of seconds that is not negative, not {time_limit}.")
     np.fill_diagonal(b, 0.0)
     for name, values in (("unary", u), ("pairwise", b)):
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds values that are not finite: drop those items first.")
+    highest, widest = float(np.abs(u).max()), float(np.abs(b).max())
+    if highest * len(u) > LARGEST:
+        raise ValueError(f"unary holds a score of {highest:.3g}, and sums of such leave the range of numbers: scale the scores down.")
+    if not max(widest, widest * weight) * len(u) ** 2 <= LARGEST:
+        raise ValueError(
+            f"pairwise holds {widest:.3g}, and sums of weight ({weight:.3g}) times such leave the range of numbers: lower the weight (lambda) or scale the distances down."
+        )
     if np.abs(b - b.T).max() > 1e-6 * np.abs(b).max():
         raise ValueError("pairwise must be symmetric: b[i, j] and b[j, i] are one distance.")
     return u, (b + b.T) / 2

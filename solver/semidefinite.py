@@ -7,7 +7,6 @@ eigenvalue, and a rest that charges pairs for being together, bounded item by it
 (Jansson, Chaykin and Keil, SIAM J. Numer. Anal. 46, 2007).
 """
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +37,8 @@ class Split:
     y: np.ndarray
 
 
-def split(u, w, n, y, goal, deadline):
-    """The Split with the lowest bound met in ITERATIONS or until `deadline` (time.perf_counter) or a bound of `goal`.
+def split(u, w, n, y, goal, clock):
+    """The Split with the lowest bound met in ITERATIONS or until the clock's limit or a bound of `goal`.
 
     u [M], w [M, M] symmetric with zero diagonal, 1 <= n < M, y a maximiser of the concave relaxation: without
     any iteration, as beyond MOST_ITEMS, the Split is that relaxation, without charges.
@@ -62,9 +61,10 @@ def split(u, w, n, y, goal, deadline):
     primal = np.outer(lifted, lifted)
     primal[1:, 1:][np.diag_indices(items)] = y
 
+    clock.check()
     best = _split(objective, dual, face, n, y)
     for i in range(ITERATIONS if items <= MOST_ITEMS else 0):
-        if offset + scale * best.bound <= goal or time.perf_counter() > deadline:
+        if offset + scale * best.bound <= goal or clock.left() <= 0:
             break
         semidefinite = face.nearest(primal + dual / penalty, n + 1.0)
         ahead = OVER_RELAXATION * semidefinite + (1 - OVER_RELAXATION) * primal

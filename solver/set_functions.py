@@ -13,20 +13,23 @@ class MaxMin:
     """sum of u + weight * n (n - 1) / 2 * the smallest distance in the group (p-dispersion: Erkut, EJOR 46, 1990).
 
     The factor makes it the paper's sum where all distances are equal, so that weight means the same, and never more.
-    A state is (sum of u, smallest distance, each item's smallest distance to the group).
+    A state is (sum of u, smallest distance, each item's smallest distance to the group), distances times weight and factor;
+    most: what they add at most.
     """
 
     def __init__(self, u, b, n, weight):
-        self.u, self.b, self.price = u, b, weight * n * (n - 1) / 2
+        self.u, self.b = u, weight * b * (n * (n - 1) / 2)
         # n - 1 others of a group lie at least its smallest distance away from each member.
-        reach = np.sort(b - np.diag(np.full(len(u), np.inf)), axis=1)[:, len(u) - n + 1] if n > 1 else np.zeros(len(u))
-        self.highest = float(np.sort(reach)[-n])
+        others = self.b.copy()
+        np.fill_diagonal(others, -np.inf)
+        reach = np.partition(others, len(u) - n + 1, axis=1)[:, len(u) - n + 1] if n > 1 else np.zeros(len(u))
+        self.most = float(np.sort(reach)[-n])
 
     def start(self):
-        return 0.0, self.highest, np.full(len(self.u), self.highest)
+        return 0.0, self.most, np.full(len(self.u), self.most)
 
     def value(self, state):
-        return state[0] + self.price * state[1]
+        return state[0] + state[1]
 
     def take(self, state, item):
         total, smallest, distance = state
@@ -38,33 +41,43 @@ class MaxMin:
         total, smallest, distance = state
         order = rest[np.argsort(distance[rest], kind="stable")]
         others = np.sort(self.u[rest])[len(rest) - left + 1 :].sum()
-        bounds = total + self.u[order] + others + self.price * np.minimum(smallest, distance[order])
+        bounds = total + self.u[order] + others + np.minimum(smallest, distance[order])
         return order, bounds
 
 
 class LogDet:
-    """sum of u + weight * log det of the group's similarities exp(-b / mean b) (determinantal point process: Kulesza and
+    """sum of u + price * log det of the group's similarities exp(-b / mean b) + most (determinantal point process: Kulesza and
     Taskar, arXiv 1207.6083).
 
+    price and most make it the paper's sum, in value and in slope, where all distances are equal to their mean, so that weight
+    means the same: with x = exp(-1) the similarity of all pairs, log det is (n - 1) log(1 - x) + log(1 + (n - 1) x), and its
+    slope in a common distance n (n - 1) x^2 / ((1 - x) (1 + (n - 1) x)) / mean b. Closer pairs cost more than in the sum.
+
     The similarities are positive definite for distances of negative type (Schoenberg, Trans. AMS 44, 1938); a ridge on the
-    diagonal, 1e-6 or as much more as other distances need, keeps twins finite. Where similarities are small, log det is minus
-    the sum of their squares. A state is (value, rows of the Cholesky factor, what is left of each item's variance).
+    diagonal, 1e-6 or as much more as other distances need, keeps twins finite. A negative distance counts as 0. most: what
+    distances add at most. A state is (value, rows of the Cholesky factor, what is left of each item's variance).
     """
 
     def __init__(self, u, b, n, weight):
+        b = np.maximum(b, 0.0)
         mean = b.sum() / max(1, len(u) * (len(u) - 1))
         kernel, ridge = np.exp(-b / mean) if mean > 0 else np.ones_like(b), RIDGE
+        # Entries are at most 1, so a ridge as large as their number is enough.
         while True:
-            self.kernel = (kernel + ridge * np.eye(len(u))) / (kernel.diagonal().max() + ridge)
+            self.kernel = (kernel + ridge * np.eye(len(u))) / (1 + ridge)
             try:
                 np.linalg.cholesky(self.kernel)
                 break
             except np.linalg.LinAlgError:
                 ridge *= 10
-        self.u, self.weight = u, weight
+        x = np.exp(-1) / (1 + ridge)
+        rest = 1 + (n - 1) * x
+        self.price = weight * mean * (1 - x) * rest / (2 * x * x)
+        self.most = weight * mean * n * (n - 1) / 2 - self.price * ((n - 1) * np.log(1 - x) + np.log(rest))
+        self.u = u
 
     def start(self):
-        return 0.0, np.zeros((0, len(self.u))), self.kernel.diagonal()
+        return self.most, np.zeros((0, len(self.u))), self.kernel.diagonal()
 
     def value(self, state):
         return state[0]
@@ -85,4 +98,4 @@ class LogDet:
         return rest[falling], state[0] + sums[ends] - sums[:-1]
 
     def _gain(self, variance):
-        return self.u + self.weight * np.log(variance)
+        return self.u + self.price * np.log(variance)

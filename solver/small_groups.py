@@ -1,7 +1,5 @@
 """Groups of two, three and four, by enumeration with bounds: exact whatever the distances are."""
 
-import time
-
 import numpy as np
 
 
@@ -14,24 +12,25 @@ class Enumeration:
     last item, so that a head is looked at only while its bound beats the best so far.
     """
 
-    def __init__(self, u, w, n, floor, tolerance):
+    def __init__(self, u, w, n, floor, tolerance, clock):
         # An item is in no group better than itself and its n - 1 best partners, each with half of its own best partners.
         partner = -np.sort(-(w - np.diag(np.full(len(u), np.inf))), axis=1)[:, : n - 1]
         reach = u + partner.sum(1) / 2
         item_bound = np.sort(reach)[-n:].sum() - np.maximum(np.sort(reach)[-n] - reach, 0)
         self.order = np.argsort(-item_bound, kind="stable")
         self.item_bound = item_bound[self.order]
-        self.u, self.w, self.n, self.tolerance = u[self.order], w[np.ix_(self.order, self.order)], n, tolerance
+        self.u, self.w, self.n, self.tolerance, self.clock = u[self.order], w[np.ix_(self.order, self.order)], n, tolerance, clock
         self.best, self.best_value, self.bound, self.nodes = None, floor, np.inf, 0
 
-    def run(self, deadline, most_nodes=None):
-        """Search until all is decided (True), `deadline` (time.perf_counter) or `most_nodes`."""
+    def run(self, most_nodes=np.inf):
+        """Search until all is decided (True), the clock's limit or `most_nodes`."""
         if self.n == 1:
             self._offer([int(self.u.argmax())], self.u.max())
             self.bound = max(self.best_value, float(self.u.max()))
             return True
         discarded = -np.inf
         for last in range(self.n - 1, len(self.u)):
+            self.clock.check()
             goal = self.best_value + self.tolerance
             if self.item_bound[last] <= goal:
                 discarded = max(discarded, self.item_bound[last])
@@ -43,7 +42,7 @@ class Enumeration:
                 if head_bound <= goal:
                     discarded = max(discarded, head_bound)
                     break
-                if self.nodes == most_nodes or time.perf_counter() > deadline:
+                if self.nodes == most_nodes or self.clock.left() <= 0:
                     # Heads come in falling order: this one and the items from here on are open.
                     self.bound = max(self.best_value, discarded, self.item_bound[last])
                     return False

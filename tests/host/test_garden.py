@@ -133,6 +133,45 @@ def test_every_matrix_of_the_habits_has_its_place_in_the_host(habits, caplog):
     assert sum(map(len, habits[0].patches.values())) == len(matrices) / 2
 
 
+@pytest.fixture(scope="module")
+def pools(garden):
+    """16 candidates each of three prompts and two seeds, in few steps."""
+    from group_inference.scorers.pool import Pool
+
+    model, clip, vae = garden
+    found = []
+    with torch.inference_mode():
+        for i, text in enumerate(("two red tulips in a meadow", "one white daisy", "flowers") * 2):
+            latent = {"samples": torch.zeros(16, 16, 8, 8)}
+            out = nodes.common_ksampler(model, i, 6, 3.0, "euler", "simple", encode(clip, text), encode(clip, ""), latent)[0]["samples"]
+            found.append(Pool(vae.decode(out).cpu(), out.cpu()))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["paper", "balanced", "max_min", "log_det"])
+@pytest.mark.parametrize("n", [3, 5])
+def test_every_objective_makes_groups_more_different_than_chance(pools, monkeypatch, kind, n):
+    import numpy as np
+    from group_inference.sampling.choose import Objective, choose
+    from group_inference.scorers import weights
+    from group_inference.scorers.clip import Clip
+    from group_inference.scorers.dinov2 import Dinov2, PatchDistance
+    from group_inference.scorers.text_image import TextImage
+
+    monkeypatch.setattr(weights, "search_paths", lambda: [loader.WEIGHTS])
+    goal = Objective(TextImage(Clip.shared("garden-clip"), "flowers"), PatchDistance(Dinov2.shared("garden-dinov2")), 1.5, kind)
+    more = []
+    with torch.inference_mode():
+        for pool in pools:
+            choice = choose(pool, goal, n)
+            among = choice.pairwise[np.ix_(choice.chosen, choice.chosen)]
+            all_pairs = choice.pairwise[np.triu_indices(16, 1)]
+            more.append((among.sum() / (n * (n - 1)) - all_pairs.mean()) / all_pairs.std())
+            assert choice.selection.status == "optimal"
+    # In standard deviations of the pairs: of random groups this is 0.
+    assert np.mean(more) > 0.25 and min(more) > 0
+
+
 def test_captions_are_words_of_the_world():
     captions = [text for _, text in all_captions()]
     assert len(set(captions)) == len(captions) == 5 * 7 * 4 * 5

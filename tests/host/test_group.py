@@ -281,6 +281,20 @@ def test_a_group_of_everybody_is_in_order_of_quality_too(flow_model):
     assert report["model_rows"] == 4 * 6
 
 
+def test_nothing_finished_is_lost_when_a_scorer_fails_at_the_end(flow_model):
+    def failing(pool):
+        if len(pool.x0) == 2:  # the trial before sampling
+            return torch.zeros(2)
+        raise RuntimeError("no more")
+
+    latent, report = group(flow_model, 1, tiny.empty_latent(flow_model), candidates=3, size=3, unary=Unary(failing))
+    (warning,) = report["warnings"]
+    assert report["seeds"] == [1, 2, 3] and "in the order of their seeds, not of their quality: The scorer given failed: no more" in warning
+    unjudged = Unary(lambda pool: torch.tensor([float("nan"), 1.0, 2.0])[: len(pool.x0)])
+    latent, report = group(flow_model, 1, tiny.empty_latent(flow_model), candidates=3, size=3, unary=unjudged)
+    assert report["seeds"][2] == 1 and len(latent["samples"]) == 3
+
+
 def test_a_result_that_breaks_at_the_end_is_not_returned(flow_model, monkeypatch):
     forward, calls = flow_model.model.apply_model, []
 

@@ -30,15 +30,17 @@ BAD = [
     ({"latent": {"samples": torch.randn(1, 4, 8, 8)}}, "The latent has 4 channels, but this model's latents have 16"),
     ({"latent": {"samples": torch.randn(1, 16, 8, 8), "noise_mask": torch.zeros(0, 8, 8)}}, "The mask of the latent is empty"),
     ({"latent": {"samples": torch.randn(3, 16, 8, 8), "batch_index": [0, 1]}}, "batch_index of the latent names 2 of its 3 rows"),
-    ({"denoise": float("nan")}, "denoise is nan: give it a number"),
-    ({"cfg": float("inf")}, "cfg is inf: give it a number"),
+    ({"denoise": float("nan")}, "denoise is nan, but must be a number"),
+    ({"cfg": float("inf")}, "cfg is inf, but must be"),
     ({"seed": -1}, "seed is -1, but must be a whole number from 0 to 18446744073709551615"),
     ({"seed": 2**64}, "seed is 18446744073709551616, but"),
     ({"seed": 1.5}, "seed is 1.5, but"),
     ({"size": 2.0}, "output_group_size is 2.0, but must be a whole number from 1 to 10000"),
     ({"candidates": "many"}, "starting_candidates is 'many', but"),
-    ({"cfg": None}, "cfg is None: give it a number"),
-    ({"ratio": float("nan")}, "pruning_ratio is nan: give it a number"),
+    ({"weight": float("nan")}, "lambda_score is nan, but must be a number that is not negative"),
+    ({"weight": -1.0}, "lambda_score is -1.0, but must be a number that is not negative"),
+    ({"cfg": None}, "cfg is None, but must be"),
+    ({"ratio": float("nan")}, "pruning_ratio is nan, but must be"),
 ]  # fmt: skip
 
 
@@ -46,14 +48,14 @@ BAD = [
 def test_what_cannot_work_is_named_before_the_model_is_loaded(flow_model, monkeypatch, change, sentence):
     loaded = []
     given = {"model": flow_model, "positive": tiny.text(1), "negative": tiny.text(2), "latent": tiny.empty_latent(flow_model), "vae": None}
-    given |= {"denoise": 1.0, "cfg": 4.0, "seed": 7, "ratio": 0.5, "candidates": 4, "size": 2, **change}
+    given |= {"denoise": 1.0, "cfg": 4.0, "seed": 7, "ratio": 0.5, "candidates": 4, "size": 2, "weight": 1.5, **change}
     if given["model"] is svd:
         given["model"], given["latent"] = svd(), {"samples": torch.zeros(1, 4, 8, 8)}
     monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda *args, **kwargs: loaded.append(1))
     with pytest.raises(ValueError, match=sentence) as error, torch.inference_mode():
         GroupKSampler.execute(
             given["model"], given["seed"], 4, given["cfg"], "euler", "normal", given["positive"], given["negative"], given["latent"],
-            given["denoise"], given["candidates"], given["size"], given["ratio"], pairwise=LatentDistance(), vae=given["vae"],
+            given["denoise"], given["candidates"], given["size"], given["ratio"], given["weight"], pairwise=LatentDistance(), vae=given["vae"],
         )  # fmt: skip
     assert "\n" not in str(error.value) and loaded == []
 

@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import comfy.model_management
@@ -32,10 +34,11 @@ def grey(*levels, size=8):
     return torch.stack([torch.full((size, size, 3), float(v)) for v in levels])
 
 
-def pick(images, size=2, unary=None, pairwise=None, latent=(), weight=1.5, objective="paper"):
+def pick(images, size=2, unary=None, pairwise=None, latent=(), weight=1.5, objective="paper", solver="auto", time_limit=1.0):
     out = QIPSelector.execute(
-        [images] if torch.is_tensor(images) else images, [size], [weight], [objective], [1.0], (unary,), (pairwise,), latent
-    )
+        [images] if torch.is_tensor(images) else images, [size], [weight], [objective], [time_limit], (unary,), (pairwise,), latent,
+        solver=(solver,),
+    )  # fmt: skip
     images, latent, indices, report = out.args
     return images, latent, indices, json.loads(report)
 
@@ -67,6 +70,33 @@ def test_no_outlier_pays_for_twins_under_a_set_objective():
     assert set(pick(images, 3, pairwise=Given())[2]) == {0, 1, 3}
     for objective in ("max_min", "log_det"):
         assert set(pick(images, 3, pairwise=Given(), objective=objective)[2]) == {0, 2, 3}
+
+
+@pytest.mark.parametrize("objective", ["paper", "balanced", "max_min"])
+def test_the_solver_can_be_chosen_and_is_named(objective):
+    scores = dict(unary=Bright(), pairwise=ColorHistogram("rgb"))
+    images = torch.rand(12, 8, 8, 3, generator=torch.Generator().manual_seed(0))
+    found = [pick(images, 6, **scores, objective=objective, solver=solver) for solver in ("auto", "highs")]
+    assert found[0][2] == found[1][2] and found[1][3]["rounds"][0]["engine"] == found[1][3]["settings"]["solver"] == "highs"
+    assert pick(images, 12, **scores)[3]["rounds"][0]["engine"] == "trivial"
+
+
+def test_a_solver_that_cannot_do_it_is_refused_at_once():
+    with pytest.raises(ValueError, match="solver highs cannot solve the objective log_det.* set solver to auto"):
+        pick(grey(0, 1, 0.5), unary=Bright(), objective="log_det", solver="highs")
+
+
+def test_a_long_selection_can_be_interrupted():
+    class Random(Bright):
+        def score(self, pool):
+            noise = torch.rand(len(pool.images), len(pool.images), generator=torch.Generator().manual_seed(0))
+            return noise + noise.T
+
+    threading.Timer(0.3, comfy.model_management.interrupt_current_processing).start()
+    started = time.perf_counter()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        pick(torch.zeros(256, 8, 8, 3), 64, pairwise=Random(), time_limit=600.0)
+    assert time.perf_counter() - started < 2
 
 
 def test_an_image_without_a_finite_score_is_left_out_by_name(caplog):

@@ -52,6 +52,7 @@ def with_stock_sampler(graph, seed):
         "start_percent",
         "objective",
         "solver_time_limit",
+        "solver",
     )
     graph["7"] = {
         "class_type": "KSampler",
@@ -71,11 +72,10 @@ def test_a_group_of_4_from_16_and_each_winner_alone(server, graph):
 
 
 def test_the_group_is_more_different_than_the_first_seeds(server, graph):
-    entry = run(server, graph)
-    first = report(entry)["rounds"][0]
-    chosen = [first["seeds"].index(s) for s in report(entry)["seeds"]]
-    mean = lambda rows: np.mean([first["pairwise"][i][j] for i in rows for j in rows if i < j])
-    assert mean(chosen) > mean(range(4))
+    first = copy.deepcopy(graph)
+    first["7"]["inputs"]["starting_candidates"] = 4  # nobody leaves: the report has the distances of all
+    mean = lambda entry: np.sum(report(entry)["rounds"][-1]["pairwise"]) / 12
+    assert mean(run(server, graph)) > mean(run(server, first))
 
 
 def test_the_custom_sampling_graph(server, graph):
@@ -157,6 +157,22 @@ def test_a_node_that_mixes_a_batch_is_known_as_the_server_loads_it(server, graph
     assert warning.startswith("Mahiro does not keep the images of a batch apart: candidates are evaluated one at a time")
     alone = images(server, run(server, with_stock_sampler(graph, report(entry)["seeds"][0])), "9")[0]
     assert np.abs(images(server, entry, "9")[0].astype(int) - alone).max() <= 1
+
+
+def test_warnings_are_shown_on_the_node(server, graph):
+    graph["7"]["inputs"] |= {"starting_candidates": 5, "model": ["mixing", 0], "seed": 4242}
+    graph["mixing"] = {"class_type": "Mahiro", "inputs": {"model": ["1", 0]}}
+    listener, texts = websocket.create_connection(f"ws://127.0.0.1:{server.port}/ws?clientId=reader", timeout=60), []
+    prompt = server.submit(graph, client_id="reader")
+    while True:
+        message = listener.recv()
+        if isinstance(message, bytes) and int.from_bytes(message[:4], "big") == 3:  # the host's event for progress texts
+            length = int.from_bytes(message[4:8], "big")
+            texts.append((message[8 : 8 + length].decode(), message[8 + length :].decode()))
+        elif isinstance(message, str) and json.loads(message)["type"] in ("execution_success", "execution_error"):
+            break
+    listener.close()
+    assert texts == [("7", report(server.wait(prompt))["warnings"][0])]
 
 
 def test_interrupt_while_sampling_and_the_next_prompt(server, graph):
