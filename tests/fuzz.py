@@ -166,6 +166,8 @@ class _Graph:
             target = "GroupReport"
         elif any(kind.startswith("GROUP_") for kind in makes):
             target = rng.choice(["GroupKSampler", "QIPSelector"])
+        elif target == "GardenLoader":
+            target = "GroupKSampler"
         self.add(target)
         self.look_at_outputs()
 
