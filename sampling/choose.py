@@ -158,11 +158,15 @@ def _scores(scorer, pool, shape):
     which fails or answers otherwise."""
     apart = scorer.needs_images and not getattr(scorer, "over_frames", False)
     try:
-        found = [torch.as_tensor(scorer.score(part)) for part in (pool.frames if apart else [pool])]
+        answers = [scorer.score(part) for part in (pool.frames if apart else [pool])]
     except Exception as e:  # scorers of other packs raise anything; it gets their name
         if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
             raise
-        raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
+        raise ValueError(f"The scorer {scorer.name} failed: {' '.join(str(e).split()) or type(e).__name__}") from e
+    try:
+        found = [torch.as_tensor(answer) for answer in answers]
+    except (TypeError, ValueError, RuntimeError) as e:
+        raise ValueError(f"The scorer {scorer.name} answered with a {type(answers[0]).__name__} instead of numbers.") from e
     for answer in found:
         if answer.ndim != len(shape) and tuple(answer.shape) == shape[:1] * answer.ndim:
             kind, socket = ("pairwise", "unary") if answer.ndim == 2 else ("unary", "pairwise")
