@@ -216,11 +216,8 @@ class _GroupRun:
 
     def kept_for_later_scorers(self, count, progress):
         """How many of `count` candidates have to live on, so that scorers which cannot judge yet have a choice when they can."""
-        early = self.group.objective.early(progress)
-        if not early:
-            return 0
-        enough = count if len(early) == len(self.group.objective.scorers) else min(count, 2 * self.schedule.end)
-        for scorer in early:
+        enough = self.group.objective.enough(count, self.schedule.end, progress)
+        for scorer in self.group.objective.early(progress):
             if scorer.name not in self.left_out:
                 self.left_out.add(scorer.name)
                 self.warn(
