@@ -30,9 +30,9 @@ def vendi(distances):
     return float(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()))
 
 
-def cell(figure, digits=3):
-    """(mean, low, high) as text: 'mean low..high'."""
-    return " ".join((f"{figure[0]:.{digits}f}", "..".join(f"{bound:.{digits}f}" for bound in figure[1:])))
+def cell(figure, digits=3, sign=""):
+    """(mean, low, high) as text: the mean and half of the interval's width."""
+    return f"{figure[0]:{sign}.{digits}f} ±{(figure[2] - figure[1]) / 2:.{digits}f}"
 
 
 def table(head, rows, title=""):
@@ -40,7 +40,7 @@ def table(head, rows, title=""):
     lines = [[str(text) for text in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = ["  ".join([f"{line[0]:{widths[0]}}", *(f"{t:>{w}}" for t, w in zip(line[1:], widths[1:], strict=True))]) for line in lines]
-    return "\n".join([*[title][: len(title)], *texts])
+    return "\n".join([title, *texts] if title else texts)
 
 
 def machine():
@@ -61,3 +61,30 @@ def machine():
         "system": platform.system(), "device": device, "cores": os.cpu_count(), "threads": torch.get_num_threads(),
         "python": sys.version.split()[0], "comfyui": comfyui, **packages,
     }  # fmt: skip
+
+
+def plot(path, panels, joined=False):
+    """One picture of panels side by side. panels: (title, x label, y label, {series: [(x, y, mark)]}), x and y numbers or
+    (mean, low, high), whose intervals become bars; mark: what is written at the point; joined: points of a series as a line."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(6.4 * len(panels), 6), layout="constrained", squeeze=False)
+    for axis, (title, across, up, series) in zip(axes[0], panels, strict=True):
+        for name, points in series.items():
+            means, bars = [], []
+            for values in zip(*((x, y) for x, y, _ in points), strict=True):
+                found = np.array([v if isinstance(v, tuple) else (v, v, v) for v in values])
+                means.append(found[:, 0])
+                bars.append(np.abs(found[:, 1:] - found[:, :1]).T)
+            style = {"fmt": "o-" if joined else "o", "markersize": 4, "elinewidth": 0.6, "alpha": 0.85}
+            axis.errorbar(*means, xerr=bars[0], yerr=bars[1], label=name, **style)
+            for x, y, (*_, mark) in zip(*means, points, strict=True):
+                axis.annotate(mark, (x, y), textcoords="offset points", xytext=(3, 3), fontsize=7)
+        axis.set(title=title, xlabel=across, ylabel=up)
+        axis.grid(alpha=0.3)
+    axes[0][-1].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
