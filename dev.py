@@ -10,7 +10,7 @@ python3 dev.py env                       print COMFYUI_PATH and PYTHON of the ho
 python3 dev.py bench groups [...]        what a group is worth and costs, beside other methods (--help says what else)
 python3 dev.py bench previews [...]      which scores of which previews can be trusted when, and what a look costs
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
-python3 dev.py bench scorers [...]       what scoring costs, and from which step on scores can be trusted
+python3 dev.py bench scorers [...]       what scoring costs
 python3 dev.py bench memory [...]        peak memory against the number of candidates, beside the stock sampler
 python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)

@@ -7,7 +7,6 @@ a run that was stopped goes on, and one with other policies takes minutes. Leave
 import argparse
 import json
 import sys
-import time
 from itertools import product
 
 import numpy as np
@@ -23,7 +22,7 @@ from group_inference.garden.scenes import caption  # noqa: E402
 
 from . import pools  # noqa: E402
 from .policies import best_of, offered, plain, random_schedule, read, reference  # noqa: E402
-from .replay import COUNTS, figures, measure_costs, replay  # noqa: E402
+from .replay import COUNTS, figures, measure_costs, replay, took  # noqa: E402
 from .rivals import rivals  # noqa: E402
 from .statistics import cell, interval, machine, plot, table  # noqa: E402
 
@@ -38,13 +37,14 @@ rows: candidates x steps; looks: pictures decoded and scored; seconds: model, lo
 
 
 class Bench:
-    """One setting. found: {K: {policy: {figure: [P]}}}; families: {policy: what the plot calls it}."""
+    """One setting. found: {K: {policy: {figure: [P]}}}; families: {policy: what the plot calls it}; equal: {K: {policy: what it has
+    in common with the paper's schedule}}."""
 
     def __init__(self, setting, options):
         self.setting, self.options = setting, options
         self.scenes, self.world = pools.prompts(options.prompts), pools.World(setting)
         self.costs = measure_costs(self.world)
-        self.found, self.families = {size: {} for size in options.sizes}, {}
+        self.found, self.families, self.equal = {size: {} for size in options.sizes}, {}, {}
 
     def run(self):
         with tqdm(self.scenes, desc=self.setting.name, unit="prompt", disable=None) as bar:
@@ -55,22 +55,25 @@ class Bench:
                     policies = {size: self.policies(size, arrays) for size in self.options.sizes}
                 for size in self.options.sizes:
                     for policy in policies[size]:
-                        outcome = replay(policy, arrays)
+                        if not (outcome := replay(policy, arrays)):
+                            continue
                         costs = {"rows": outcome.rows, "looks": outcome.looked, "seconds": outcome.seconds(self.costs)}
                         self.note(size, policy.name, figures(arrays, scene, outcome.indices) | costs)
                 if self.options.rivals:
                     self.rivals(scene, seeds)
 
     def pool(self, scene, seeds, bar):
-        started = time.perf_counter()
-        steps = iter(range(1, self.setting.steps + 1))
-        tick = lambda: bar.set_postfix_str(f"step {next(steps)}, {time.perf_counter() - started:.0f} s")
-        return pools.kept(self.setting, scene, f"pool of {len(seeds)}", lambda: self.world.arrays(scene, seeds, tick))
+        looks, tick = self.options.looks, lambda step: bar.set_postfix_str(f"{caption(scene)}: step {step} of {self.setting.steps}")
+        name = f"pool of {len(seeds)}" + (f", looks {looks}" if looks else "")
+        return pools.kept(self.setting, scene, name, lambda: self.world.arrays(scene, seeds, looks, tick))
 
     def policies(self, size, arrays):
         """All that are replayed for groups of `size`, plain sampling first."""
         most, paper = self.options.candidates, reference(size, self.options.candidates)
-        naive = best_of(size, most, replay(paper, arrays), self.costs, self.setting.steps)
+        outcome = replay(paper, arrays)
+        if outcome is None:
+            raise SystemExit(f"--looks must have the first steps, until {paper.name} is down to {size}.")
+        naive, self.equal[size] = best_of(size, most, outcome, self.costs, self.setting.steps)
         ours = [paper, *offered(size, most), *(p for p in map(read, self.options.schedule) if p.size == size)]
         rng = np.random.default_rng(size)
         searched = list({p.name: p for p in (random_schedule(rng, size, most) for _ in range(self.options.search))}.values())
@@ -95,7 +98,7 @@ class Bench:
                 )
                 arrays = pools.kept(self.setting, scene, f"{rival.name}, {count}", make)
                 rows = size * self.setting.steps * rival.share
-                costs = {"rows": rows, "looks": 0, "seconds": rows / size * np.interp(size, COUNTS, self.costs["model"])}
+                costs = {"rows": rows, "looks": 0, "seconds": rows / size * took(self.costs, "model", size)}
                 self.note(size, rival.name, figures(arrays, scene, list(range(size))) | costs)
 
     def note(self, size, name, values):
@@ -111,7 +114,8 @@ class Bench:
 
     def print(self, size):
         shown = {p: f for p, f in self.summaries(size).items() if self.families[p] != "searched"}
-        numbered = list(enumerate(shown.items(), 1))
+        marked = lambda p: f"{p} ({self.equal[size][p]})" if p in self.equal[size] else p
+        numbered = [(i, (marked(p), f)) for i, (p, f) in enumerate(shown.items(), 1)]
         costs = lambda f: [f"{f[name][0]:.{digits}f}" for name, digits in COSTS.items()]
         rows = [(f"{i:2} {p}", *costs(f), *(cell(f[n], digits) for n, digits in SHOWN.items())) for i, (p, f) in numbered]
         print(f"\nGroups of {size}: {self.setting.name}, {len(self.scenes)} prompts, pools of {self.options.candidates}\n")
@@ -145,22 +149,23 @@ class Bench:
         sizes = {size: self.summaries(size) for size in self.found}
         text = json.dumps({
             "setting": vars(self.setting), "prompts": [caption(s) for s in self.scenes], "candidates": self.options.candidates,
-            "machine": machine(), "seconds of parts": {"counts": COUNTS, **self.costs}, "groups of": sizes,
+            "machine": machine(), "seconds of parts": {"counts": COUNTS, **self.costs}, "groups of": sizes, "equal": self.equal,
             "by prompt": self.found, "families": self.families,
         })  # fmt: skip
         (folder / f"groups_{self.setting.name}.json").write_text(text)
         for size, found in sizes.items():
-            panels = [
-                self.panel(found, "the two aims", "right", "vendi"), self.panel(found, "never seen", "right", "distinct"),
-                self.panel(found, "cost in rows", "rows", "gain objective"), self.panel(found, "cost in seconds", "seconds", "gain objective"),
-            ]  # fmt: skip
-            plot(folder / f"groups_{self.setting.name}_{size}.png", panels)
+            shown = [p for p in found if self.families[p] != "searched"]
+            axes = (("the two aims", "right", "vendi"), ("never seen by a selection", "right", "answers"))
+            axes += (("cost in rows", "rows log", "gain objective"), ("cost in seconds", "seconds log", "gain objective"))
+            panels = [(title, across, up, self.series(found, shown, across.removesuffix(" log"), up)) for title, across, up in axes]
+            notes = "\n".join(f"{i:2} {p}" for i, p in enumerate(shown, 1))
+            plot(folder / f"groups_{self.setting.name}_{size}.png", panels, f"groups of {size}, {len(self.scenes)} prompts\n\n{notes}")
 
-    def panel(self, found, title, across, up):
-        shown = [p for p in found if self.families[p] != "searched"]
+    def series(self, found, shown, across, up):
+        """{family: points}, numbered as in the table."""
         point = lambda p: (found[p][across], found[p][up], shown.index(p) + 1)
         series = {family: [point(p) for p in shown if self.families[p] == family] for family in FAMILIES}
-        return title, across, up, {family: points for family, points in series.items() if points}
+        return {family: points for family, points in series.items() if points}
 
 
 def main():
@@ -168,6 +173,7 @@ def main():
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="12 prompts: for directions, not for decisions")
     parser.add_argument("--candidates", type=int, default=64, help="in a pool; 256 has the larger policies too")
+    parser.add_argument("--looks", type=int, nargs="+", help="after which steps pictures are decoded, for large pools; else after all")
     parser.add_argument("--sizes", type=int, nargs="+", default=[2, 4, 8], help="of groups")
     parser.add_argument("--garden", nargs="+", default=list(pools.GARDENS), choices=pools.GARDENS)
     parser.add_argument("--guidance", type=float, nargs="+", default=[3.0])

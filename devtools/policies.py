@@ -19,17 +19,18 @@ def reference(size, most):
 
 
 def best_of(size, most, outcome, costs, steps):
-    """Best `size` of N finished pictures, by both scorers and by the text score alone; outcome: of the reference policy."""
+    """(best `size` of N finished pictures by both scorers and by the text score alone, {name: "equal rows" or "equal seconds"} of
+    those that cost at most what the reference policy does, whose outcome this is)."""
     whole = lambda n: Outcome([], [n] * steps, [(n, BOTH)]).seconds(costs)
     equal_rows = min(most, max(size, outcome.rows // steps))
     equal_seconds = max((n for n in range(size, most + 1) if whole(n) <= outcome.seconds(costs)), default=size)
-    why = {n: [] for n in (2 * size, 16, 32, most) if size < n <= most}
-    why.setdefault(equal_rows, []).append("rows")
-    why.setdefault(equal_seconds, []).append("seconds")
-    named = lambda n: f"finished, equal {' and '.join(why[n])}" if why[n] else "finished"
-    found = [Policy(f"best {size} of {n} {named(n)}", n, size, rounds=((1.0, size, BOTH),)) for n in sorted(why)]
-    alone = sorted({equal_rows, equal_seconds, most})
-    return found + [Policy(f"best {size} of {n} by text alone", n, size, rounds=((1.0, size, TEXT),)) for n in alone]
+    name = lambda n, how="finished": f"best {size} of {n} {how}"
+    counts = sorted({equal_rows, equal_seconds, *(n for n in (2 * size, 16, 32, most) if size < n <= most)})
+    found = [Policy(name(n), n, size, rounds=((1.0, size, BOTH),)) for n in counts]
+    alone = [Policy(name(n, "by text alone"), n, size, rounds=((1.0, size, TEXT),)) for n in sorted({equal_rows, equal_seconds, most})]
+    both = {name(equal_rows): ["equal rows"]}
+    both.setdefault(name(equal_seconds), []).append("equal seconds")
+    return found + alone, {name: ", ".join(why) for name, why in both.items()}
 
 
 def offered(size, most):
@@ -64,7 +65,7 @@ def read(text):
 
 def random_schedule(rng, size, most):
     """A free schedule of one to three rounds that ends with `size`, for a search."""
-    count = int(rng.choice([m for m in SIZES if size < m <= most]))
+    count = int(rng.choice([m for m in SIZES if size < m <= most] or [most]))
     rounds = int(rng.integers(1, 4))
     shares = np.sort(rng.choice(np.arange(1, 15), rounds, replace=False)) / 20
     keeps = np.sort(np.exp(rng.uniform(np.log(size), np.log(count), rounds - 1)).round().astype(int))[::-1]

@@ -97,22 +97,25 @@ class World:
         )  # fmt: skip
         return torch.stack(found)
 
-    def scores(self, text, latents, progress=1.0):
+    def scores(self, text, latents):
         """({"u NAME": [M], "b NAME": [M, M]}, pictures [M, 64, 64, 3] in 0..1) of latents [M, ...] in the model's space."""
-        pool = Pool(self.previewer(latents), latents, progress)
+        pool = Pool(self.previewer(latents), latents)
         found = {f"u {name}": scorer.score(pool) for name, scorer in self.unary(text).items()}
         found |= {f"b {name}": scorer.score(pool) for name, scorer in self.pairwise.items()}
         return {name: values.float().numpy() for name, values in found.items()}, pool.images
 
-    def arrays(self, scene, seeds, tick=lambda: None, **how):
-        """All that a replay needs, see above. how: as for denoise; tick() is called after each step's scores."""
-        text, steps = caption(scene), []
-        latents = self.denoise(text, seeds, **how)
-        for x0, progress in zip(latents, self.progress, strict=True):
-            found, pictures = self.scores(text, x0, progress)
-            steps.append(found)
-            tick()
-        scores = {name: np.stack([found[name] for found in steps]) for name in steps[0]}
+    def arrays(self, scene, seeds, looks=None, tick=lambda step: None, **how):
+        """All that a replay needs, see above. looks: the steps, from 1, after which pictures are decoded and scored beside the last
+        one, None for all; elsewhere scores are NaN. tick(step) is called after each. how: as for denoise."""
+        text, latents = caption(scene), self.denoise(caption(scene), seeds, **how)
+        final, pictures = self.scores(text, latents[-1])
+        scores = {name: np.full((len(latents), *values.shape), np.nan, np.float32) for name, values in final.items()}
+        for step, x0 in enumerate(latents, 1):
+            last = step == len(latents)
+            if last or looks is None or step in looks:
+                for name, values in (final if last else self.scores(text, x0)[0]).items():
+                    scores[name][step - 1] = values
+                tick(step)
         more = {"sigmas": self.sigmas[:-1].numpy(), "progress": np.array(self.progress)}
         return scores | more | {"latents": latents.half().numpy()} | self.seen(pictures)
 

@@ -91,9 +91,13 @@ class Outcome:
 
     def seconds(self, costs):
         """What a run would have taken, without the final pictures' decoding: measured parts, see measure_costs."""
-        took = lambda part, count: float(np.interp(count, COUNTS, costs[part]) * max(1, count / COUNTS[-1]))
-        looks = sum(took(part, count) for count, names in self.looks for part in [*names, *["decode"] * decoded(names)])
-        return sum(took("model", count) for count in self.alive) + looks + self.solver
+        looks = sum(took(costs, part, count) for count, names in self.looks for part in [*names, *["decode"] * decoded(names)])
+        return sum(took(costs, "model", count) for count in self.alive) + looks + self.solver
+
+
+def took(costs, part, count):
+    """Seconds of one part of a run for so many candidates, between the counts that were measured and in proportion beyond."""
+    return float(np.interp(count, COUNTS, costs[part])) * max(1.0, count / COUNTS[-1])
 
 
 def decoded(names):
@@ -101,7 +105,8 @@ def decoded(names):
 
 
 def replay(policy, arrays):
-    """The Outcome of a policy on a pool's arrays (see pools.py): each round is the pack's own `choose`."""
+    """The Outcome of a policy on a pool's arrays (see pools.py): each round is the pack's own `choose`. None for a policy that looks
+    at pictures after a step of which the arrays have no scores."""
     progress, outcome = arrays["progress"], Outcome(list(range(policy.candidates)))
     for step in range(len(progress)):
         living = outcome.indices
@@ -109,6 +114,8 @@ def replay(policy, arrays):
         n, names = policy.decision(len(living), step, progress)
         if n == len(living):
             continue
+        if decoded(names) and np.isnan(arrays["u clip"][step]).any():
+            return None
         at = np.ix_(living, living)
         latents = torch.from_numpy(arrays["latents"][step][living])
         known = lambda name, step=step, living=living: torch.from_numpy(arrays[f"u {name}"][step][living])

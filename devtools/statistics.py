@@ -63,28 +63,37 @@ def machine():
     }  # fmt: skip
 
 
-def plot(path, panels, joined=False):
-    """One picture of panels side by side. panels: (title, x label, y label, {series: [(x, y, mark)]}), x and y numbers or
-    (mean, low, high), whose intervals become bars; mark: what is written at the point; joined: points of a series as a line."""
+def plot(path, panels, notes="", joined=False):
+    """One picture of panels, two in a row. panels: (title, x label, y label, {series: [(x, y, mark)]}), x and y numbers or
+    (mean, low, high), whose intervals become bars; a label that ends in "log" makes a logarithmic axis. mark: what is written at the
+    point; notes: beside the panels; joined: the points of a series as a line."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(6.4 * len(panels), 6), layout="constrained", squeeze=False)
-    for axis, (title, across, up, series) in zip(axes[0], panels, strict=True):
+    rows = -(-len(panels) // 2)
+    figure, axes = pyplot.subplots(rows, 2, figsize=(15, 6.5 * rows), layout="constrained", squeeze=False)
+    for axis, (title, across, up, series) in zip(axes.flat, panels, strict=False):
         for name, points in series.items():
             means, bars = [], []
-            for values in zip(*((x, y) for x, y, _ in points), strict=True):
+            for values in ([x for x, _, _ in points], [y for _, y, _ in points]):
                 found = np.array([v if isinstance(v, tuple) else (v, v, v) for v in values])
                 means.append(found[:, 0])
                 bars.append(np.abs(found[:, 1:] - found[:, :1]).T)
-            style = {"fmt": "o-" if joined else "o", "markersize": 4, "elinewidth": 0.6, "alpha": 0.85}
-            axis.errorbar(*means, xerr=bars[0], yerr=bars[1], label=name, **style)
-            for x, y, (*_, mark) in zip(*means, points, strict=True):
-                axis.annotate(mark, (x, y), textcoords="offset points", xytext=(3, 3), fontsize=7)
-        axis.set(title=title, xlabel=across, ylabel=up)
+            drawn = axis.errorbar(*means, xerr=bars[0], yerr=bars[1], label=name, fmt="o-" if joined else "o", markersize=5, elinewidth=0.7)
+            for bar in drawn[2]:
+                bar.set_alpha(0.3)
+            for x, y, mark in zip(*means, (mark for *_, mark in points), strict=True):
+                axis.annotate(mark, (x, y), textcoords="offset points", xytext=(4, 3), fontsize=8)
+        axis.set(title=title, xlabel=across.removesuffix(" log"), ylabel=up, xscale="log" if across.endswith(" log") else "linear")
+        for ticks in ("major", "minor") if across.endswith(" log") else ():
+            getattr(axis.xaxis, f"set_{ticks}_formatter")("{x:g}")
         axis.grid(alpha=0.3)
-    axes[0][-1].legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+        if axis is axes.flat[0] or set(series) != set(panels[0][-1]):
+            axis.legend(fontsize=8)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    figure.text(1.01, 0.5, notes, fontsize=8, verticalalignment="center", family="monospace")
+    figure.savefig(path, dpi=90, bbox_inches="tight")
     pyplot.close(figure)
