@@ -33,7 +33,7 @@ FAMILIES = ("plain", "finished", "text alone", "by half", "objectives", "free", 
 MEANING = """u: cosine of CLIP text and picture; distance, smallest: mean and least 1 - cos of DINOv2 patches; vendi: effective number of pictures.
 Never seen by a selection: right: share that shows all that is asked; distinct: different values of what the prompt leaves open, over K;
 answers: the same among right pictures; pixels: root mean square difference at 8 x 8. ±: half of the 95% bootstrap interval over prompts.
-rows: candidates x steps; looks: pictures decoded and scored; seconds: model, looks and solver, of parts measured alone, one group."""
+rows: candidates x steps; looks: pictures decoded and scored; seconds: of one thread, for model, looks and solver, added up from parts."""
 
 
 class Bench:
@@ -126,22 +126,14 @@ class Bench:
     def print_search(self, size):
         """Searched schedules that no cheaper one beats on every other prompt, reported on the rest."""
         chosen, reported = self.summaries(size, slice(0, None, 2)), self.summaries(size, slice(1, None, 2))
-        order = sorted(
-            (p for p in chosen if self.families[p] in ("searched", "free", "by half", "finished")), key=lambda p: chosen[p]["seconds"][0]
-        )
+        schedules = [p for p in chosen if self.families[p] in ("searched", "free", "by half", "finished")]
         front, best = [], 0.0
-        for p in order:
+        for p in sorted(schedules, key=lambda p: chosen[p]["seconds"][0]):
             if chosen[p]["gain objective"][0] > best:
                 front, best = [*front, p], chosen[p]["gain objective"][0]
-        rows = [
-            (
-                p,
-                *(f"{reported[p][n][0]:.{digits}f}" for n, digits in COSTS.items()),
-                *(cell(f[p][f"gain {n}"], digits, "+") for f in (chosen, reported) for n, digits in (("objective", 2),)),
-                *(cell(reported[p][f"gain {n}"], digits, "+") for n, digits in list(GAINS.items())[1:]),
-            )
-            for p in front
-        ]
+        gain = lambda f, n: cell(f[f"gain {n}"], GAINS[n], "+")
+        costs = lambda f: [f"{f[name][0]:.{digits}f}" for name, digits in COSTS.items()]
+        rows = [(p, *costs(reported[p]), gain(chosen[p], "objective"), *(gain(reported[p], n) for n in GAINS)) for p in front]
         print(f"\nGroups of {size}: no cheaper schedule gained more on half of the prompts; the other half's figures\n")
         print(table(("", *COSTS, "chosen by", *GAINS), rows), flush=True)
 

@@ -7,7 +7,9 @@ int8 [M, 4], what the finished ones show; `sigmas` and `progress` [T], of the ne
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import comfy.sample
 import comfy.samplers
@@ -132,8 +134,9 @@ class World:
 
 def kept(setting, scene, name, make):
     """make() -> arrays, from disk where they are there already. name: what arrays they are."""
-    digest = hashlib.sha256(repr((VERSION, setting, name)).encode()).hexdigest()[:8]
-    path = FOLDER / f"{setting.name}_{name.replace(' ', '_')}_{digest}" / f"{caption(scene).replace(' ', '_')}.npz"
+    digest = hashlib.sha256(repr((VERSION, weights_digest(), setting, name)).encode()).hexdigest()[:8]
+    words = lambda text: "_".join(re.findall(r"[\w.]+", text))
+    path = FOLDER / f"{setting.name}_{words(name)}_{digest}" / f"{words(caption(scene))}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part.npz")
@@ -141,6 +144,13 @@ def kept(setting, scene, name, make):
         part.replace(path)
     with np.load(path) as saved:
         return dict(saved)
+
+
+@cache
+def weights_digest():
+    """Of all weights of the gardens: another training is another pool."""
+    files = sorted(path for path in loader.WEIGHTS.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 
 def answers(arrays, scene):

@@ -91,7 +91,7 @@ def plot(path, panels, notes="", joined=False):
             getattr(axis.xaxis, f"set_{ticks}_formatter")("{x:g}")
         axis.grid(alpha=0.3)
         if axis is axes.flat[0] or set(series) != set(panels[0][-1]):
-            axis.legend(fontsize=8)
+            axis.legend(fontsize=8, loc="lower right" if joined else "lower left")
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     figure.text(1.01, 0.5, notes, fontsize=8, verticalalignment="center", family="monospace")
