@@ -61,7 +61,8 @@ class Objective:
 
     def early(self, progress):
         """The scorers whose scores cannot be trusted yet when this share of the noise is gone."""
-        return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 1e-9]
+        # Progress is known to a thousandth; a plan lets nobody leave before somebody may judge.
+        return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 2e-3]
 
     def enough(self, count, size, progress):
         """How many of `count` candidates have to live on for a group of `size`, so that scorers which cannot judge yet have a choice
