@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from group_inference.garden import loader
 from group_inference.garden.scenes import ATTRIBUTES, OPEN, caption, leave_open, random_scene
 from group_inference.garden.training import dinov2 as classifier
+from group_inference.sampling.plan import noise_progress
 from group_inference.sampling.preview import Previewer
-from group_inference.sampling.schedule import noise_progress
 from group_inference.scorers import weights
 from group_inference.scorers.clip import Clip
 from group_inference.scorers.dinov2 import Dinov2, PatchDistance

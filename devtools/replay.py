@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from group_inference.sampling.choose import Objective, choose
-from group_inference.sampling.schedule import Schedule
+from group_inference.sampling.plan import paper_plan
 from group_inference.scorers.dinov2 import PatchDistance
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.pool import Pool
@@ -24,7 +24,7 @@ clock = time.perf_counter if torch.cuda.is_available() else time.process_time
 
 @dataclass(frozen=True)
 class Policy:
-    """Who goes on. candidates: M; size: K; kind, weight: as Objective; scorers: names above; start_percent, pruning_ratio: as Schedule.
+    """Who goes on. candidates: M; size: K; kind, weight: as Objective; scorers: names above; start_percent, pruning_ratio: as paper_plan.
 
     rounds: instead of these two, ((share of the steps that is done, how many go on, scorers that are asked), ...), of which the last
     leaves K. There every scorer that is named is believed, however early.
@@ -45,9 +45,9 @@ class Policy:
         steps = len(progress)
         if self.rounds is None:
             goal = Objective(*(recorded(self.scorers, names) for names in (UNARY, PAIRWISE)))
-            schedule = Schedule(self.candidates, self.size, self.pruning_ratio, self.start_percent)
-            n = max(schedule.survivors(alive, step, steps), goal.enough(alive, self.size, progress[step]))
-            return n, [s.name for s in goal.scorers if s not in goal.early(progress[step])]
+            asked = [next(t for t, share in enumerate(progress) if scorer not in goal.early(share)) for scorer in goal.scorers]
+            plan = paper_plan(self.candidates, self.size, steps, self.pruning_ratio, self.start_percent, min(asked), max(asked))
+            return min(alive, plan.after(step)), [s.name for s in goal.scorers if s not in goal.early(progress[step])]
         due = {max(1, min(steps, round(share * steps))): (n, names) for share, n, names in self.rounds}
         n, names = due.get(step + 1, (alive, ()))
         return min(alive, n), list(names)

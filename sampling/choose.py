@@ -64,12 +64,6 @@ class Objective:
         # Progress is known to a thousandth; a plan lets nobody leave before somebody may judge.
         return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 2e-3]
 
-    def enough(self, count, size, progress):
-        """How many of `count` candidates have to live on for a group of `size`, so that scorers which cannot judge yet have a choice
-        when they can; 0 when all can."""
-        early = self.early(progress)
-        return 0 if not early else count if len(early) == len(self.scorers) else min(count, 2 * size)
-
     def settings(self):
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
         return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}

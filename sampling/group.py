@@ -7,8 +7,8 @@ from comfy.samplers import Sampler
 
 from .inputs import check_numbers, check_whole_numbers
 from .notices import show_on_node
-from .run import GroupRun
 from .plan import first_step, paper_plan
+from .run import GroupRun
 
 REMEMBERED_RUNS = 8
 

@@ -13,11 +13,11 @@ from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
 from .inputs import check_model, check_shape
+from .plan import first_step, noise_progress
 from .preview import Previewer, tile
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
-from .plan import first_step, noise_progress
 
 # Two noisy latents that differ by less than this share of their size are the same but for rounding.
 SAME = 1e-3
