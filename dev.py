@@ -7,8 +7,10 @@ python3 dev.py serve [--port N] [-- ...] ComfyUI with this pack for a browser; e
 python3 dev.py run workflows/garden.json --set 7.seed=5
                                          run a workflow and save its images and report (--help says what else)
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
+python3 dev.py bench groups [...]        what a group is worth and costs, beside other methods (--help says what else)
+python3 dev.py bench previews [...]      which scores of which previews can be trusted when, and what a look costs
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
-python3 dev.py bench scorers [...]       what scoring costs, and from which step on scores can be trusted
+python3 dev.py bench scorers [...]       what scoring costs
 python3 dev.py bench memory [...]        peak memory against the number of candidates, beside the stock sampler
 python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
@@ -46,8 +48,8 @@ def serve(host, arguments):
 
 
 def bench(host, arguments):
-    if arguments[:1] not in (["solver"], ["scorers"], ["memory"]):
-        print("dev.py bench needs to know what: solver, scorers or memory.", file=sys.stderr)
+    if arguments[:1] not in (["solver"], ["scorers"], ["memory"], ["groups"], ["previews"]):
+        print("dev.py bench needs to know what: groups, previews, solver, scorers or memory.", file=sys.stderr)
         return 2
     return run(host, "-m", f"devtools.bench_{arguments[0]}", *arguments[1:])
 

@@ -1,4 +1,4 @@
-"""python3 dev.py bench scorers: what scoring costs, and from which step on scores can be trusted, on the garden model."""
+"""python3 dev.py bench scorers: what scoring costs, on the garden model; bench previews says when scores can be trusted."""
 
 import argparse
 import json
@@ -6,15 +6,12 @@ import os
 import sys
 import time
 
-import numpy as np
 import torch
 
 from .memory import peak_above
 from .pack import load_host, load_pack
 
 POOLS = (16, 64, 128)
-PROGRESS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
-PROMPTS = ("red tulips", "two blue daisies in a meadow", "a yellow rose on a table")
 STEPS = 20
 
 
@@ -54,39 +51,6 @@ def scorers(text):
     ]
 
 
-def spearman(a, b):
-    ranks = [np.argsort(np.argsort(v)).astype(float) for v in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def when_to_trust(garden, count):
-    """Rank correlation of scores of the predicted final image at a step with those of the final image."""
-    import comfy.sample
-    import nodes
-    from group_inference.scorers.pool import Pool
-
-    model, clip, vae = garden
-    found = {}
-    for prompt in PROMPTS:
-        positive, negative = (nodes.CLIPTextEncode().encode(clip, text)[0] for text in (prompt, ""))
-        latent, steps = torch.zeros(count, 16, 8, 8), {}
-        comfy.sample.sample(
-            model, comfy.sample.prepare_noise(latent, 0), STEPS, 3.0, "euler", "simple", positive, negative, latent, seed=0,
-            callback=lambda step, x0, x, total, steps=steps: steps.update({step: x0.clone()}), disable_pbar=True,
-        )  # fmt: skip
-        pools = {step: Pool(vae.decode(model.model.process_latent_out(x0)).cpu(), x0) for step, x0 in steps.items()}
-        upper = np.triu_indices(count, 1)
-        for name, scorer in scorers(prompt):
-            scores = {step: scorer.score(pool).double().numpy() for step, pool in pools.items()}
-            scores = {step: s if s.ndim == 1 else s[upper] for step, s in scores.items()}
-            for progress in PROGRESS:
-                found.setdefault((name, progress), []).append(spearman(scores[round(progress * STEPS) - 1], scores[STEPS - 1]))
-    print(f"rank correlation with the final image's scores, mean of {len(PROMPTS)} prompts x {count} seeds, {STEPS} steps of euler")
-    print(f"{'after':16}" + "".join(f"{progress:8.0%}" for progress in PROGRESS))
-    for name, _ in scorers(""):
-        print(f"{name:16}" + "".join(f"{np.mean(found[name, progress]):8.2f}" for progress in PROGRESS), flush=True)
-
-
 def measured(work):
     """Seconds and peak memory of a call."""
     started = time.perf_counter()
@@ -98,7 +62,7 @@ def costs():
     """Every scorer on pictures of 64 x 64, and the patch distance as a product beside the naive broadcast."""
     from group_inference.scorers.pool import Pool, cosine_distance
 
-    print("\ncost of one pool, features included" + " " * 5 + "".join(f"{count:14} candidates" for count in POOLS))
+    print("cost of one pool, features included" + " " * 5 + "".join(f"{count:14} candidates" for count in POOLS))
     images, latents = torch.rand(max(POOLS), 64, 64, 3), torch.randn(max(POOLS), 16, 8, 8)
     for name, scorer in scorers("red tulips"):
         scorer.score(Pool(images[:2], latents[:2]))
@@ -145,11 +109,9 @@ def share_of_a_run(garden):
 
 def main():
     parser = argparse.ArgumentParser(prog="dev.py bench scorers", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=48, help="candidates per prompt for the rank correlations")
-    options = parser.parse_args()
+    parser.parse_args()
     with torch.inference_mode():
         garden = load()
-        when_to_trust(garden, options.seeds)
         costs()
         share_of_a_run(garden)
 

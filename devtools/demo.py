@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .host import ROOT, HostError, host_in_use
 from .server import Server, device_arguments
+from .statistics import vendi
 
 OUTPUT = ROOT / "output"
 WORKFLOW = ROOT / "workflows" / "api" / "garden.json"
@@ -37,13 +38,6 @@ def with_plain_sampling(graph):
         graph[f"report {name}"] = {"class_type": "PreviewAny", "inputs": {"source": [f"score {name}", 3]}}
         graph[f"save {name}"] = {"class_type": "SaveImage", "inputs": {"images": source, "filename_prefix": name}}
     return graph
-
-
-def vendi(distances):
-    """Friedman and Dieng, "The Vendi Score", arXiv 2210.02410: the effective number of different images, from cosine distances."""
-    eigenvalues = np.linalg.eigvalsh((1 - np.array(distances)) / len(distances))
-    eigenvalues = eigenvalues[eigenvalues > 1e-12]
-    return float(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()))
 
 
 def measure(report):

@@ -20,7 +20,9 @@ def load_host(*arguments):
 
 
 def load_pack():
-    """This checkout as one package, group_inference."""
+    """This checkout as one package, group_inference, if it is not loaded yet."""
+    if "group_inference" in sys.modules:
+        return
     spec = importlib.util.spec_from_file_location("group_inference", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
     sys.modules["group_inference"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["group_inference"])

@@ -72,6 +72,16 @@ def all_captions():
     return [(s, caption(s)) for s in (Scene(a, b, c, d) for a in ranges[0] for b in ranges[1] for c in ranges[2] for d in ranges[3])]
 
 
+def open_scenes(count, seed):
+    """`count` different scenes whose captions leave one to three attributes open, the same ones first for every count."""
+    rng, found = np.random.default_rng(seed), {}
+    while len(found) < count:
+        scene = leave_open(random_scene(rng), rng, 0.5)
+        if 1 <= list(scene).count(OPEN) <= 3:
+            found[scene] = None
+    return list(found)
+
+
 def hsv(h, s, v):
     r, g, b = colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0))
     return int(r * 255), int(g * 255), int(b * 255)

@@ -90,7 +90,9 @@ class GroupKSampler(io.ComfyNode):
             comfy.samplers.sampler_object(sampler_name), starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent,
             batch_index=batch_index, ends_with_batch=False,
         )  # fmt: skip
-        group.schedule(samples.shape[0])  # what is wrong with it is said before the model is loaded
+        group.plan(
+            samples.shape[0], sigmas, model.get_model_object("model_sampling")
+        )  # what is wrong with it is said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(
             model, comfy.sample.prepare_noise(samples, seed, batch_index), cfg, group, sigmas, positive, negative, samples, noise_mask=mask,
             callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,

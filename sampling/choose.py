@@ -61,7 +61,8 @@ class Objective:
 
     def early(self, progress):
         """The scorers whose scores cannot be trusted yet when this share of the noise is gone."""
-        return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 1e-9]
+        # Progress is known to a thousandth; a plan lets nobody leave before somebody may judge.
+        return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 2e-3]
 
     def settings(self):
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
@@ -158,11 +159,15 @@ def _scores(scorer, pool, shape):
     which fails or answers otherwise."""
     apart = scorer.needs_images and not getattr(scorer, "over_frames", False)
     try:
-        found = [torch.as_tensor(scorer.score(part)) for part in (pool.frames if apart else [pool])]
+        answers = [scorer.score(part) for part in (pool.frames if apart else [pool])]
     except Exception as e:  # scorers of other packs raise anything; it gets their name
         if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
             raise
-        raise ValueError(f"The scorer {scorer.name} failed: {e}") from e
+        raise ValueError(f"The scorer {scorer.name} failed: {' '.join(str(e).split()) or type(e).__name__}") from e
+    try:
+        found = [torch.as_tensor(answer) for answer in answers]
+    except (TypeError, ValueError, RuntimeError) as e:
+        raise ValueError(f"The scorer {scorer.name} answered with a {type(answers[0]).__name__} instead of numbers.") from e
     for answer in found:
         if answer.ndim != len(shape) and tuple(answer.shape) == shape[:1] * answer.ndim:
             kind, socket = ("pairwise", "unary") if answer.ndim == 2 else ("unary", "pairwise")

@@ -7,8 +7,8 @@ from comfy.samplers import Sampler
 
 from .inputs import check_numbers, check_whole_numbers
 from .notices import show_on_node
+from .plan import first_step, paper_plan
 from .run import GroupRun
-from .schedule import Schedule
 
 REMEMBERED_RUNS = 8
 
@@ -17,7 +17,7 @@ class GroupSampler(Sampler):
     """A comfy Sampler around any other: takes noise for one latent (or B), returns the K jointly best, best first.
 
     Candidate i is what `sampler` alone gives with seed + i and batch size 1. starting_candidates: M, replaced by B when
-    the latent has B > 1 rows. pruning_ratio, start_percent: see Schedule. objective: see choose.Objective. vae: for the
+    the latent has B > 1 rows. pruning_ratio, start_percent: see paper_plan. objective: see choose.Objective. vae: for the
     pictures that are scored. batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass
     the K final x0 to the callback instead of a picture of them all, for SamplerCustomAdvanced's second output.
     Raises ValueError for what cannot work, before the model is called.
@@ -45,23 +45,27 @@ class GroupSampler(Sampler):
         check_numbers(pruning_ratio=pruning_ratio, start_percent=start_percent)
         self.sampler = sampler
         self.starting_candidates = starting_candidates
-        self.pruning = output_group_size, pruning_ratio, start_percent
+        self.output_group_size, self.pruning_ratio, self.start_percent = output_group_size, pruning_ratio, start_percent
         self.objective = objective
         self.vae = vae
         self.batch_index = batch_index
         self.ends_with_batch = ends_with_batch
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
-    def schedule(self, rows):
-        """The Schedule for a latent of so many rows. Raises ValueError for none, for sizes that do not fit and for nothing to score with."""
+    def plan(self, rows, sigmas, model_sampling):
+        """The Plan for a latent of so many rows and noise levels. Raises ValueError for no rows, for sizes that do not fit and for nothing
+        to score with."""
         if rows == 0:
             raise ValueError("The latent is an empty batch: it needs at least one row.")
-        schedule = Schedule(rows if rows > 1 else self.starting_candidates, *self.pruning)
-        if schedule.start > schedule.end and not self.objective.scorers:
+        steps = len(sigmas) - 1
+        asked = [first_step(sigmas, model_sampling, getattr(scorer, "min_progress", 0.0)) for scorer in self.objective.scorers] or [0]
+        start = rows if rows > 1 else self.starting_candidates
+        plan = paper_plan(start, self.output_group_size, steps, self.pruning_ratio, self.start_percent, min(asked), max(asked))
+        if plan.looks and not self.objective.scorers:
             raise ValueError(
                 "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
             )
-        return schedule
+        return plan
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
         run = GroupRun(self, model_wrap, sigmas, extra_args, callback)

@@ -13,11 +13,11 @@ from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
 from .inputs import check_model, check_shape
+from .plan import first_step, noise_progress
 from .preview import Previewer, tile
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
-from .schedule import noise_progress
 
 # Two noisy latents that differ by less than this share of their size are the same but for rounding.
 SAME = 1e-3
@@ -37,16 +37,17 @@ class GroupRun:
         check_model(guider.model_patcher)
         if len(self.shapes) == 1:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
-        self.schedule = group.schedule(latent_image.shape[0])
-        count = self.schedule.start
+        self.model_sampling = guider.model_patcher.get_model_object("model_sampling")
+        self.plan = group.plan(latent_image.shape[0], self.sigmas, self.model_sampling)
+        count = self.plan.start
         refuse_caches(guider)
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
-        schedule = {"starting_candidates": count, "output_group_size": self.schedule.end, "pruning_ratio": self.schedule.pruning_ratio}
-        schedule |= {"start_percent": self.schedule.start_percent, "steps": self.steps}
+        schedule = {"starting_candidates": count, "output_group_size": self.plan.end, "pruning_ratio": group.pruning_ratio}
+        schedule |= {"start_percent": group.start_percent, "steps": self.steps}
         self.record = Run({"seed": seed, **schedule, **group.objective.settings()})
         self.record.reproduce = how_to_reproduce(seed, latent_image.shape[0], not noise.any())
-        self.previewer, self.left_out, self.told_apart = None, set(), False
+        self.previewer, self.told_apart = None, False
         if count > 1 and group.objective.scorers:
             self.prepare_selections(latent_image)
         self.warn_of_rows(latent_image.shape[0], denoise_mask)
@@ -63,13 +64,13 @@ class GroupRun:
         with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
             finished = self.hub.run(self.after_step)
         finished = self.whole(finished, [t.result for t in finished], "result")
-        if len(finished) > self.schedule.end:  # a sampler without a last callback, dpm_adaptive for one
-            finished = self.select(finished, self.schedule.end, progress=1.0)
+        if len(finished) > self.plan.end:  # a sampler without a last callback, dpm_adaptive for one
+            finished = self.select(finished, self.plan.end, progress=1.0)
         elif group.objective.scorers and not self.record.rounds and len(finished) > 1:
             finished = self.in_order(finished)
-        if len(finished) < self.schedule.end:
+        if len(finished) < self.plan.end:
             self.warn(
-                f"Only {len(finished)} of {self.schedule.end} results are left: the other candidates were dropped, for the reasons above."
+                f"Only {len(finished)} of {self.plan.end} results are left: the other candidates were dropped, for the reasons above."
             )
         if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
@@ -109,19 +110,22 @@ class GroupRun:
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
             objective.try_out(self.first_tensor(latent_image[:1]).cpu())
+        for scorer in objective.scorers:
+            trusted = getattr(scorer, "min_progress", 0.0)
+            first = first_step(self.sigmas, self.model_sampling, trusted)
+            if any(step < first for step, _ in self.plan.looks):
+                self.warn(
+                    f"The scorer {scorer.name} is not asked before {trusted:.0%} of the noise is gone, since its scores say little earlier: until then {self.plan.after(first - 1)} candidates are kept."
+                )
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
         self.step = max(t.last.step for t in living if t.last)
         self.refuse_copies(living)
-        if len(living) > self.schedule.end:
+        if len(living) > self.plan.end:
             living = self.whole(living, [t.x0 for t in living], "x0")
-            progress = self.progress()
-            n = self.schedule.survivors(len(living), self.step, self.steps)
-            if n < len(living):
-                n = max(n, self.kept_for_later_scorers(len(living), progress))
-            if n < len(living):
-                living = self.select(living, n, progress)
+        if len(living) > (n := self.plan.after(self.step)):
+            living = self.select(living, n, self.progress())
         self.bar.update(max(0, min(self.step + 1, self.steps) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
         return living
@@ -142,21 +146,7 @@ class GroupRun:
         """Share of the noise that is gone; 1 after the last step, which is the best look that there will be."""
         if self.step >= self.steps - 1:
             return 1.0
-        return noise_progress(self.guider.model_patcher.get_model_object("model_sampling"), float(self.sigmas[self.step + 1]))
-
-    def kept_for_later_scorers(self, count, progress):
-        """How many of `count` candidates have to live on, so that scorers which cannot judge yet have a choice when they can."""
-        early = self.group.objective.early(progress)
-        if not early:
-            return 0
-        enough = count if len(early) == len(self.group.objective.scorers) else min(count, 2 * self.schedule.end)
-        for scorer in early:
-            if scorer.name not in self.left_out:
-                self.left_out.add(scorer.name)
-                self.warn(
-                    f"The scorer {scorer.name} is not asked before {scorer.min_progress:.0%} of the noise is gone, since its scores say little earlier: until then {enough} candidates are kept."
-                )
-        return enough
+        return noise_progress(self.model_sampling, float(self.sigmas[self.step + 1]))
 
     def whole(self, trajectories, latents, what):
         """Those whose latents are finite. Raises ValueError if none are."""
@@ -182,7 +172,7 @@ class GroupRun:
             choice = choose(pool, self.group.objective, n)
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
-        if n == self.schedule.end:  # who is left gets another chance before
+        if n == self.plan.end:  # who is left gets another chance before
             for sentence in choice.unmet:
                 self.warn(sentence)
         seconds = {"model": self.hub.model_seconds - self.record.seconds["model"], "preview": previewed}

@@ -28,9 +28,8 @@ class Vlm:
         except Exception as e:  # every CLIP of the host has `generate`; those that cannot write fail in it in ways of their own
             if host and (isinstance(e, host.InterruptProcessingException) or host.is_oom(e)):
                 raise
-            reason = (str(e).splitlines() or [""])[0]
             raise ValueError(
-                f"The vlm scorer needs a CLIP that can answer questions about images, such as Qwen3-VL, and its input clip cannot ({type(e).__name__}: {reason}): load one with CLIPLoader."
+                f"The vlm scorer needs a CLIP that can answer questions about images, such as Qwen3-VL, and its input clip, a {type(clip).__name__}, cannot: load one with CLIPLoader."
             ) from e
         if not NUMBER.search(answer):
             raise ValueError(

@@ -4,31 +4,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from devtools.demo import vendi
+from devtools.statistics import interval, vendi
 
-from ..scenes import OPEN, caption, leave_open, random_scene
+from ..scenes import OPEN, caption, open_scenes
 from . import dinov2, flow
 
 PROMPTS = 100
 K = 4
 GUIDANCE = 3.0
-
-
-def open_captions(count, seed):
-    """Different captions that leave one to three of the four attributes open."""
-    rng, asked = np.random.default_rng(seed), {}
-    while len(asked) < count:
-        scene = leave_open(random_scene(rng), rng, 0.5)
-        if 1 <= list(scene).count(OPEN) <= 3:
-            asked[scene] = None
-    return list(asked)
-
-
-def interval(values, seed=0, times=10_000):
-    """[mean, and the ends of its 95 % bootstrap interval]"""
-    values = np.array(values)
-    means = values[np.random.default_rng(seed).integers(len(values), size=(times, len(values)))].mean(1)
-    return [round(float(v), 3) for v in (values.mean(), *np.quantile(means, (0.025, 0.975)))]
 
 
 @torch.no_grad()
@@ -41,7 +24,7 @@ def patch_distances(classifier, pictures):
 @torch.no_grad()
 def variety(model, texts, vae, classifier, device, seed=54321):
     """{measure: [mean over prompts, and its 95 % interval]} of K pictures to each prompt, at 20 Euler steps."""
-    asked = open_captions(PROMPTS, seed)
+    asked = open_scenes(PROMPTS, seed)
     latents = flow.sample(model, texts, [caption(scene) for scene in asked for _ in range(K)], GUIDANCE, seed, device)
     pictures = vae.decode(latents).clamp(0, 1)
     named = dinov2.name_attributes(classifier, pictures).numpy()
@@ -53,4 +36,4 @@ def variety(model, texts, vae, classifier, device, seed=54321):
         found["distance"].append(distances[np.triu_indices(K, 1)].mean())
         found["distinct"].append(len(set(map(tuple, named[rows][:, is_open].tolist()))) / K)
         found["right"].append((named[rows] == scene)[:, ~is_open].all(1).mean())
-    return {name: interval(values) for name, values in found.items()}
+    return {name: [round(figure, 3) for figure in interval(values)] for name, values in found.items()}

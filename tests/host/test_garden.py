@@ -10,7 +10,7 @@ import nodes
 import pytest
 import torch
 from group_inference.garden import loader
-from group_inference.garden.scenes import SPECIES, all_captions, caption, held_out, random_scene, render
+from group_inference.garden.scenes import SPECIES, all_captions, caption, held_out, open_scenes, random_scene, render
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -112,7 +112,7 @@ def test_with_habits_the_answers_to_many_seeds_are_alike(garden, habits, trainin
     """Eight captions, four seeds, paired; the model card has 100."""
     classifier, distances = training.dinov2.load(loader.WEIGHTS / "garden-dinov2", torch.device("cpu")), []
     with torch.inference_mode():
-        for scene in training.variety.open_captions(8, 0):
+        for scene in open_scenes(8, 0):
             both = (training.variety.patch_distances(classifier, plain(which, caption(scene), 4)) for which in (garden, habits))
             distances.append([pairs.sum() / 12 for pairs in both])
     varied, habitual = map(sum, zip(*distances, strict=True))

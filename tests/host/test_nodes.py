@@ -96,7 +96,7 @@ def test_a_long_selection_can_be_interrupted():
     started = time.perf_counter()
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         pick(torch.zeros(256, 8, 8, 3), 64, pairwise=Random(), time_limit=600.0)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 20  # far from its ten minutes, on any machine
 
 
 def test_an_image_without_a_finite_score_is_left_out_by_name(caplog):

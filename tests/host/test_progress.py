@@ -3,7 +3,8 @@
 import comfy.model_sampling
 import comfy.supported_models
 import pytest
-from group_inference.sampling.schedule import noise_progress
+import torch
+from group_inference.sampling.plan import first_step, noise_progress
 
 KINDS = {
     "flow": (comfy.model_sampling.ModelSamplingDiscreteFlow, {"shift": 3.0}),
@@ -20,3 +21,12 @@ def test_it_is_the_inverse_of_the_hosts_percentages(kind, percent):
     sampling = cls(type("Config", (), {"sampling_settings": settings}))
     assert noise_progress(sampling, float(sampling.percent_to_sigma(percent))) == pytest.approx(percent, abs=0.0011)
     assert noise_progress(sampling, 1e9) <= 0.001 and noise_progress(sampling, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_step_at_which_a_share_is_reached(kind):
+    cls, settings = KINDS[kind]
+    sampling = cls(type("Config", (), {"sampling_settings": settings}))
+    sigmas = torch.tensor([float(sampling.percent_to_sigma(max(1e-6, i / 20))) for i in range(20)] + [0.0])
+    assert [first_step(sigmas, sampling, share) for share in (0.0, 0.05, 0.051, 0.15, 0.5, 1.0)] == [0, 0, 1, 2, 9, 19]
+    assert first_step(sigmas[:11], sampling, 0.8) == 9  # never reached: asked at the last step

@@ -152,7 +152,11 @@ def tiny_clip():
 @pytest.mark.parametrize("clip", [tiny_clip, lambda: load_garden()[1], lambda: None, lambda: "a rose", object, lambda: load_garden()[2]])
 def test_a_clip_that_cannot_write_is_refused_by_the_vlm_scorer(clip):
     chosen = {"scorer": "vlm", "clip": clip(), "question": "How good is it, from 0 to 10?"}
-    refused("needs a CLIP that can answer questions about images, such as Qwen3-VL, and its input clip cannot", UnaryScorer.execute, chosen)
+    refused(
+        "needs a CLIP that can answer questions about images, such as Qwen3-VL, and its input clip, a .*, cannot",
+        UnaryScorer.execute,
+        chosen,
+    )
 
 
 @pytest.mark.parametrize("thing", ["a rose", 3, None, torch.zeros(1)], ids=lambda thing: type(thing).__name__)

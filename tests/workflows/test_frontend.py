@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import shipped
-from group_inference.sampling.schedule import Schedule
+from group_inference.sampling.plan import Plan, paper_plan
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
@@ -75,11 +75,11 @@ def test_its_note_counts_the_steps_rightly(name):
     nodes = shipped.api_form(name).values()
     inputs = {key: value for node in nodes for key, value in node["inputs"].items() if not isinstance(value, list)}
     kept, steps = inputs["output_group_size"], inputs["sigmas"].count(",") if "sigmas" in inputs else inputs["steps"]
-    schedule = Schedule(inputs["starting_candidates"], kept, inputs["pruning_ratio"], inputs["start_percent"])
-    living, total, of_group = schedule.start, 0, inputs.get("step", steps)  # a split schedule chooses on its first part
-    for step in range(steps):
-        total += living
-        living = schedule.survivors(living, step, of_group)
+    # A split schedule chooses on its first part.
+    looks = paper_plan(
+        inputs["starting_candidates"], kept, inputs.get("step", steps), inputs["pruning_ratio"], inputs["start_percent"]
+    ).looks
+    total = Plan(inputs["starting_candidates"], kept, steps, looks).rows
     words = "videos" if "codec" in inputs else "pictures"
     assert f"It takes {total} steps in all; {kept} plain {words} take {kept * steps}." in note_of(name)
 

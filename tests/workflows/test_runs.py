@@ -77,7 +77,9 @@ def assert_best_equals_stock(server, graph):
     """Returns the best picture."""
     (report,), saved, group = run(server, graph)
     seed, first = report["seeds"][0], report["settings"]["seed"]
-    assert len(report["seeds"]) == len(set(report["seeds"])) == len(saved) == SIZE and report["warnings"] == []
+    assert len(report["seeds"]) == len(set(report["seeds"])) == len(saved) == SIZE
+    # In four steps the first one of some schedules is a tenth of the noise, too early for clip.
+    assert [w for w in report["warnings"] if "is not asked before" not in w] == []
     assert report["rounds"][0]["pairwise"] and report["rounds"][-1]["unary"]
     _, _, stock = run(server, alone(graph, seed, seed - first))
     # A random decoder magnifies what rounding leaves.

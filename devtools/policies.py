@@ -1,0 +1,74 @@
+"""Which policies bench groups compares: what this pack offers, and what can be done by finishing pictures and choosing."""
+
+import numpy as np
+
+from .replay import BOTH, Outcome, Policy
+
+LATENT, PICTURES, TEXT = ("latent",), ("dinov2",), ("clip",)
+SIZES = (16, 32, 64, 128, 256)
+
+
+def plain(size):
+    return Policy(f"plain, first {size}", size, size, rounds=())
+
+
+def reference(size, most):
+    """The paper's schedule with its 64 candidates, or as many as there are: best-of-N is given as many rows, or seconds, as it takes."""
+    count = min(64, most)
+    return Policy(f"{count} by half from 0 (paper)", count, size)
+
+
+def best_of(size, most, outcome, costs, steps):
+    """(best `size` of N finished pictures by both scorers and by the text score alone, {name: "equal rows" or "equal seconds"} of
+    those that cost at most what the reference policy does, whose outcome this is)."""
+    whole = lambda n: Outcome([], [n] * steps, [(n, BOTH)]).seconds(costs)
+    equal_rows = min(most, max(size, outcome.rows // steps))
+    equal_seconds = max((n for n in range(size, most + 1) if whole(n) <= outcome.seconds(costs)), default=size)
+    name = lambda n, how="finished": f"best {size} of {n} {how}"
+    counts = sorted({equal_rows, equal_seconds, *(n for n in (2 * size, 16, 32, most) if size < n <= most)})
+    found = [Policy(name(n), n, size, rounds=((1.0, size, BOTH),)) for n in counts]
+    alone = [Policy(name(n, "by text alone"), n, size, rounds=((1.0, size, TEXT),)) for n in sorted({equal_rows, equal_seconds, most})]
+    both = {name(equal_rows): ["equal rows"]}
+    both.setdefault(name(equal_seconds), []).append("equal seconds")
+    return found + alone, {name: ", ".join(why) for name, why in both.items()}
+
+
+def offered(size, most):
+    """Schedules and objectives of this pack, and free schedules, from up to `most` candidates."""
+    pools, largest = [m for m in SIZES if size < m <= most], min(64, most)
+    starts = [(m, start) for m in pools for start in (0.0, 0.15, 0.25)]
+    found = [Policy(f"{m} by half from {start:.0%}", m, size, start_percent=start) for m, start in starts if (m, start) != (largest, 0)]
+    kinds = (("paper", 0.3), ("balanced", 1.5), ("balanced", 3.0), ("max_min", 1.5), ("max_min", 4.0), ("log_det", 1.5), ("log_det", 4.0))
+    at_15 = lambda name, **more: Policy(f"{largest} by half from 15%, {name}", largest, size, start_percent=0.15, **more)
+    found += [at_15(f"{kind} {weight:g}", kind=kind, weight=weight) for kind, weight in kinds]
+    found.append(at_15("latent distance alone", scorers=LATENT))
+    for m in (m for m in pools if m > 4 * size):
+        free = ((0.05, 4 * size, LATENT), (0.15, 2 * size, PICTURES), (0.5, size, BOTH))
+        few = ((0.05, 2 * size, LATENT), (0.25, size, BOTH))
+        found += [Policy(written(m, rounds), m, size, rounds=rounds) for rounds in (free, few)]
+    late = ((0.2, 2 * size, PICTURES), (0.5, size, BOTH))
+    return found + [Policy(written(16, late), 16, size, rounds=late) for _ in range(2 * size < 16 <= most)]
+
+
+def written(count, rounds):
+    """A free schedule as one line, which `read` understands: '64: 5% 16 latent, 50% 4 clip+dinov2'."""
+    return f"{count}: " + ", ".join(f"{100 * share:.3g}% {n} {'+'.join(names)}" for share, n, names in rounds)
+
+
+def read(text):
+    """The Policy that `written` wrote. Raises ValueError for what it did not."""
+    count, _, rounds = text.partition(":")
+    parts = [part.split() for part in rounds.split(",")]
+    found = tuple((float(share.rstrip("%")) / 100, int(n), tuple(names.split("+"))) for share, n, names in parts)
+    return Policy(text, int(count), found[-1][1], rounds=found)
+
+
+def random_schedule(rng, size, most):
+    """A free schedule of one to three rounds that ends with `size`, for a search."""
+    count = int(rng.choice([m for m in SIZES if size < m <= most] or [most]))
+    rounds = int(rng.integers(1, 4))
+    shares = np.sort(rng.choice(np.arange(1, 15), rounds, replace=False)) / 20
+    keeps = np.sort(np.exp(rng.uniform(np.log(size), np.log(count), rounds - 1)).round().astype(int))[::-1]
+    asked = [LATENT if share <= 0.1 and rng.random() < 0.7 else BOTH if share >= 0.25 else PICTURES for share in shares]
+    found = tuple((float(share), int(n), names) for share, n, names in zip(shares, [*keeps, size], asked, strict=True))
+    return Policy(written(count, found), count, size, rounds=found)
