@@ -1,7 +1,8 @@
 """python3 dev.py bench groups: what a group of K pictures is worth and what it costs, by this pack and by what people use instead.
 
-All get the same prompts and seeds. Each prompt's pool is denoised once and kept in build/bench; policies are replayed on it, so that
-a run that was stopped goes on, and one with other policies takes minutes. Leaves build/bench/groups_SETTING.json and .png.
+All get the same prompts and seeds. Each prompt's pool is denoised once and kept in build/bench; policies are replayed on it, those with
+few candidates on each of its disjoint parts, whose mean counts. So a run that was stopped goes on, and one with other policies takes
+minutes. Leaves build/bench/groups_SETTING.json and .png.
 """
 
 import argparse
@@ -23,12 +24,15 @@ from group_inference.garden.scenes import caption  # noqa: E402
 from . import pools  # noqa: E402
 from .policies import best_of, offered, plain, random_schedule, read, reference  # noqa: E402
 from .replay import COUNTS, figures, measure_costs, replay, took  # noqa: E402
-from .rivals import rivals  # noqa: E402
+from .rivals import Rival, rivals  # noqa: E402
 from .statistics import cell, interval, machine, plot, table  # noqa: E402
 
 SHOWN = {"u": 4, "distance": 3, "smallest": 3, "vendi": 2, "right": 3, "distinct": 3, "answers": 3, "pixels": 3}
 GAINS = {"objective": 2, "vendi": 2, "smallest": 3, "right": 3, "distinct": 3, "answers": 3, "pixels": 3}
 COSTS = {"rows": 0, "looks": 0, "seconds": 2}
+SAME_SEEDS = "plain, the rivals' seeds"
+# Of a pool's disjoint parts, so that figures of small policies do not hang on the luck of one.
+MOST_BLOCKS = 16
 FAMILIES = ("plain", "finished", "text alone", "by half", "objectives", "free", "searched", "rivals")
 MEANING = """u: cosine of CLIP text and picture; distance, smallest: mean and least 1 - cos of DINOv2 patches; vendi: effective number of pictures.
 Never seen by a selection: right: share that shows all that is asked; distinct: different values of what the prompt leaves open, over K;
@@ -55,12 +59,17 @@ class Bench:
                     policies = {size: self.policies(size, arrays) for size in self.options.sizes}
                 for size in self.options.sizes:
                     for policy in policies[size]:
-                        if not (outcome := replay(policy, arrays)):
-                            continue
-                        costs = {"rows": outcome.rows, "looks": outcome.looked, "seconds": outcome.seconds(self.costs)}
-                        self.note(size, policy.name, figures(arrays, scene, outcome.indices) | costs)
+                        starts = range(0, len(seeds) - policy.candidates + 1, policy.candidates)[:MOST_BLOCKS]
+                        self.note(size, policy.name, [self.worth(scene, arrays, replay(policy, arrays, first)) for first in starts])
                 if self.options.rivals:
-                    self.rivals(scene, seeds)
+                    self.rivals(scene, seeds[: self.options.rivals], arrays)
+
+    def worth(self, scene, arrays, outcome):
+        """{figure: number} of a group, {} of a policy that could not be replayed."""
+        if outcome is None:
+            return {}
+        costs = {"rows": outcome.rows, "looks": outcome.looked, "seconds": outcome.seconds(self.costs)}
+        return figures(arrays, scene, outcome.indices) | costs
 
     def pool(self, scene, seeds, bar):
         looks, tick = self.options.looks, lambda step: bar.set_postfix_str(f"{caption(scene)}: step {step} of {self.setting.steps}")
@@ -87,30 +96,38 @@ class Bench:
         self.families[plain(size).name] = "plain"
         return [plain(size), *naive, *ours, *searched]
 
-    def rivals(self, scene, seeds):
-        """Each rival's own pictures of the first K seeds."""
-        for rival in rivals(self.setting, self.world.sigmas[:-1]):
+    def rivals(self, scene, seeds, arrays):
+        """Each rival's own pictures of these seeds, in groups of K, after plain sampling of the same ones."""
+        steps = self.setting.steps
+        for rival in [Rival(SAME_SEEDS), *rivals(self.setting, self.world.sigmas[:-1])]:
             self.families[rival.name] = "rivals"
+            how = {"model": rival.patched(self.world.model), "guidance": rival.guidance}
             for size in self.options.sizes:
-                count = size if rival.together else max(self.options.sizes)
-                make = lambda rival=rival, count=count: self.world.finished(
-                    scene, seeds[:count], model=rival.patched(self.world.model), guidance=rival.guidance
-                )
-                arrays = pools.kept(self.setting, scene, f"{rival.name}, {count}", make)
-                rows = size * self.setting.steps * rival.share
-                costs = {"rows": rows, "looks": 0, "seconds": rows / size * took(self.costs, "model", size)}
-                self.note(size, rival.name, figures(arrays, scene, list(range(size))) | costs)
+                found = []
+                for first in range(0, len(seeds) - size + 1, size):
+                    run = seeds[first : first + size] if rival.together else seeds
+                    make = lambda run=run, how=how: self.world.finished(scene, run, **how)
+                    name = f"{rival.name}, {run.start - seeds.start} to {run.stop - seeds.start}"
+                    own = arrays if rival.name == SAME_SEEDS else pools.kept(self.setting, scene, name, make)
+                    rows = size * steps * rival.share
+                    costs = {"rows": rows, "looks": 0, "seconds": rows / size * took(self.costs, "model", size)}
+                    at = 0 if rival.together else first
+                    found.append(figures(own, scene, list(range(at, at + size))) | costs)
+                self.note(size, rival.name, found)
 
-    def note(self, size, name, values):
-        for figure, value in values.items():
-            self.found[size].setdefault(name, {}).setdefault(figure, []).append(float(value))
+    def note(self, size, name, found):
+        """The means over groups of one policy and prompt."""
+        for figure in found[0]:
+            self.found[size].setdefault(name, {}).setdefault(figure, []).append(float(np.mean([f[figure] for f in found])))
 
     def summaries(self, size, prompts=slice(None)):
-        """{policy: {figure: (mean, low, high)}} over these prompts; "gain FIGURE": paired difference to plain sampling."""
-        found, first = self.found[size], self.found[size][plain(size).name]
+        """{policy: {figure: (mean, low, high)}} over these prompts; "gain FIGURE": paired difference to plain sampling, of rivals to
+        that of the same seeds."""
+        found = self.found[size]
         over = lambda values: interval(np.array(values)[prompts])
-        paired = lambda own, name: interval(np.array(own[name])[prompts] - np.array(first[name])[prompts])
-        return {p: {n: over(v) for n, v in own.items()} | {f"gain {n}": paired(own, n) for n in GAINS} for p, own in found.items()}
+        first = lambda p: found[SAME_SEEDS if self.families[p] == "rivals" else plain(size).name]
+        gain = lambda p, name: interval(np.array(found[p][name])[prompts] - np.array(first(p)[name])[prompts])
+        return {p: {n: over(v) for n, v in own.items()} | {f"gain {n}": gain(p, n) for n in GAINS} for p, own in found.items()}
 
     def print(self, size):
         shown = {p: f for p, f in self.summaries(size).items() if self.families[p] != "searched"}
@@ -172,8 +189,10 @@ def main():
     parser.add_argument("--steps", type=int, nargs="+", default=[20])
     parser.add_argument("--schedule", action="append", default=[], help='a free schedule more: "64: 5%% 16 latent, 50%% 4 clip+dinov2"')
     parser.add_argument("--search", type=int, default=0, help="random schedules: half of the prompts choose, half report")
-    parser.add_argument("--no-rivals", dest="rivals", action="store_false")
+    parser.add_argument("--rivals", type=int, default=16, help="how many seeds each rival gets; 0 leaves them out")
     options = parser.parse_args()
+    if 0 < options.rivals < max(options.sizes) or options.rivals > options.candidates:
+        parser.error("--rivals needs as many seeds as the largest group has, and no more than --candidates")
     if options.quick:
         options.prompts = 12
     torch.set_num_threads(1)

@@ -9,7 +9,7 @@ SIZES = (16, 32, 64, 128, 256)
 
 
 def plain(size):
-    return Policy(f"plain, first {size}", size, size, rounds=())
+    return Policy(f"plain {size}", size, size, rounds=())
 
 
 def reference(size, most):

@@ -106,10 +106,10 @@ def decoded(names):
     return any({**UNARY, **PAIRWISE}[name].needs_images for name in names)
 
 
-def replay(policy, arrays):
-    """The Outcome of a policy on a pool's arrays (see pools.py): each round is the pack's own `choose`. None for a policy that looks
-    at pictures after a step of which the arrays have no scores."""
-    progress, outcome = arrays["progress"], Outcome(list(range(policy.candidates)))
+def replay(policy, arrays, first=0):
+    """The Outcome of a policy on a pool's arrays (see pools.py), from its candidate `first` on: each round is the pack's own
+    `choose`. None for a policy that looks at pictures after a step of which the arrays have no scores."""
+    progress, outcome = arrays["progress"], Outcome(list(range(first, first + policy.candidates)))
     for step in range(len(progress)):
         living = outcome.indices
         outcome.alive.append(len(living))

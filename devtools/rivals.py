@@ -29,6 +29,7 @@ class Rival:
 def rivals(setting, sigmas):
     """Those that differ from plain sampling at this setting. sigmas: of the model's calls."""
     found = [Rival(f"CADS, s {s:g}", lambda model, s=s: cads(model, s)) for s in (0.1, 0.25, 0.5)]
+    found.append(Rival("CADS, s 0.25, psi 0", lambda model: cads(model, 0.25, psi=0.0)))
     found += [Rival(f"particle guidance {c:g}", lambda model, c=c: particle_guidance(model, c), together=True) for c in (30, 150, 600)]
     if setting.guidance <= 1:
         return found
@@ -61,7 +62,7 @@ def guidance_interval(model, low, high):
 def cads(model, s, early=0.9, late=0.6, psi=1.0):
     """Condition annealing: Sadat et al., "CADS", arXiv 2310.17347, eq. 2 to 4, with its tau1 = .6, tau2 = .9 and psi = 1. The prompt's
     hidden states and pooled vector become sqrt(gamma) y + s sqrt(1 - gamma) n, scaled back to y's mean and deviation; gamma rises
-    from 0 at t = .9 to 1 at t = .6. n is drawn anew for every call and picture."""
+    from 0 at t = .9 to 1 at t = .6. n is drawn anew for every call and picture. psi = 0, s = .25 are the defaults of ComfyUI-CADS."""
     generator = torch.Generator().manual_seed(0)
 
     def annealed(y, gamma):

@@ -71,6 +71,7 @@ def plot(path, panels, notes="", joined=False):
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = -(-len(panels) // 2)
     figure, axes = pyplot.subplots(rows, 2, figsize=(15, 6.5 * rows), layout="constrained", squeeze=False)
@@ -87,8 +88,10 @@ def plot(path, panels, notes="", joined=False):
             for x, y, mark in zip(*means, (mark for *_, mark in points), strict=True):
                 axis.annotate(mark, (x, y), textcoords="offset points", xytext=(4, 3), fontsize=8)
         axis.set(title=title, xlabel=across.removesuffix(" log"), ylabel=up, xscale="log" if across.endswith(" log") else "linear")
-        for ticks in ("major", "minor") if across.endswith(" log") else ():
-            getattr(axis.xaxis, f"set_{ticks}_formatter")("{x:g}")
+        if across.endswith(" log"):
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
         if axis is axes.flat[0] or set(series) != set(panels[0][-1]):
             axis.legend(fontsize=8, loc="lower right" if joined else "lower left")

@@ -25,7 +25,7 @@ def run(module, monkeypatch, arguments):
 
 
 def test_bench_groups(monkeypatch, tmp_path, capsys):
-    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --schedule"
+    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --schedule"
     free = "8: 20% 4 latent, 60% 2 clip+dinov2"
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
     bench_groups.main()
@@ -33,12 +33,14 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     assert (tmp_path / "groups_varied_guidance3_5steps_2.png").exists()
     groups = found["groups of"]["2"]
     assert groups[free]["rows"] == [8 + 4 + 4 + 2 + 2] * 3 and groups[free]["looks"] == [4] * 3
-    assert groups["plain, first 2"]["rows"][0] == 10 and groups["best 2 of 8 finished"]["rows"][0] == 40
+    assert groups["plain 2"]["rows"][0] == 10 and groups["best 2 of 8 finished"]["rows"][0] == 40
     # Nothing that the pool holds is jointly better than the best of the whole pool.
     for name, figures in groups.items():
         if found["families"][name] != "rivals":
-            assert figures["gain objective"][0] <= groups["best 2 of 8 finished"]["gain objective"][0] + 1e-6, name
+            assert figures["objective"][0] <= groups["best 2 of 8 finished"]["objective"][0] + 1e-6, name
     assert {"CADS, s 0.1", "particle guidance 30", "guidance interval 0.19..1.61", "guidance 1"} <= set(groups)
+    same = bench_groups.SAME_SEEDS
+    assert groups[same]["gain vendi"] == [0, 0, 0] and groups["plain 2"]["gain vendi"] == [0, 0, 0]
     assert groups["guidance 1"]["rows"][0] == 5 and len(found["prompts"]) == 3 and found["machine"]["torch"]
     out = capsys.readouterr().out
     assert "Groups of 2" in out and "gain over plain, paired" in out and "the other half's" in out
@@ -52,7 +54,7 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
 
 
 def test_pools_with_looks_after_some_steps_leave_out_who_needs_others(monkeypatch, tmp_path):
-    run(bench_groups, monkeypatch, "--prompts 2 --candidates 20 --sizes 4 --steps 8 --no-rivals --looks 1 2 3")
+    run(bench_groups, monkeypatch, "--prompts 2 --candidates 20 --sizes 4 --steps 8 --rivals 0 --looks 1 2 3")
     groups = json.loads((tmp_path / "groups_varied_guidance3_8steps.json").read_text())["groups of"]["4"]
     assert "20 by half from 0 (paper)" in groups and "16 by half from 15%, latent distance alone" not in groups
     assert "16 by half from 0%" in groups and "16 by half from 25%" in groups
