@@ -80,7 +80,8 @@ class QualityFloorNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, unary, minimum) -> io.NodeOutput:
-        if len(terms(unary, socket="unary")) > 1:
+        terms(unary, socket="unary")
+        if isinstance(unary, Combined):
             raise ValueError(
                 f"A floor belongs under one scorer, but unary is a combination ({unary.name}): connect the floor before combining."
             )
