@@ -83,7 +83,7 @@ class Bench:
         if outcome is None:
             raise SystemExit(f"--looks must have the first steps, until {paper.name} is down to {size}.")
         naive, self.equal[size] = best_of(size, most, outcome, self.costs, self.setting.steps)
-        ours = [paper, *offered(size, most), *(p for p in map(read, self.options.schedule) if p.size == size)]
+        ours = [paper, *offered(size, most), *(p for p in self.options.schedule if p.size == size)]
         rng = np.random.default_rng(size)
         searched = list({p.name: p for p in (random_schedule(rng, size, most) for _ in range(self.options.search))}.values())
         for policy in searched:
@@ -193,6 +193,10 @@ def main():
     options = parser.parse_args()
     if 0 < options.rivals < max(options.sizes) or options.rivals > options.candidates:
         parser.error("--rivals needs as many seeds as the largest group has, and no more than --candidates")
+    try:
+        options.schedule = [read(text) for text in options.schedule]
+    except ValueError as e:
+        parser.error(str(e))
     if options.quick:
         options.prompts = 12
     torch.set_num_threads(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .replay import BOTH, Outcome, Policy
+from .replay import BOTH, PAIRWISE, UNARY, Outcome, Policy
 
 LATENT, PICTURES, TEXT = ("latent",), ("dinov2",), ("clip",)
 SIZES = (16, 32, 64, 128, 256)
@@ -56,10 +56,16 @@ def written(count, rounds):
 
 
 def read(text):
-    """The Policy that `written` wrote. Raises ValueError for what it did not."""
-    count, _, rounds = text.partition(":")
-    parts = [part.split() for part in rounds.split(",")]
-    found = tuple((float(share.rstrip("%")) / 100, int(n), tuple(names.split("+"))) for share, n, names in parts)
+    """The Policy that `written` wrote. Raises ValueError for anything else."""
+    try:
+        count, rounds = text.split(":")
+        parts = [part.split() for part in rounds.split(",")]
+        found = tuple((float(share.rstrip("%")) / 100, int(n), tuple(names.split("+"))) for share, n, names in parts)
+    except ValueError as e:
+        raise ValueError(f"The schedule '{text}' is not like '64: 5% 16 latent, 50% 4 clip+dinov2'.") from e
+    unknown = {name for *_, names in found for name in names} - {*UNARY, *PAIRWISE}
+    if unknown:
+        raise ValueError(f"The schedule '{text}' asks {', '.join(sorted(unknown))}; there are {', '.join((*UNARY, *PAIRWISE))}.")
     return Policy(text, int(count), found[-1][1], rounds=found)
 
 

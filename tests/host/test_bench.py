@@ -84,6 +84,16 @@ def test_free_schedules_can_be_written_and_read():
         assert all(a[1] >= b[1] and a[0] < b[0] for a, b in zip(policy.rounds, policy.rounds[1:], strict=False))
 
 
+def test_a_schedule_that_cannot_be_read_is_named():
+    for text, said in (
+        ("64", "is not like"),
+        ("64: 5% 4", "is not like"),
+        ("64: 5% 4 clipp", "asks clipp; there are clip, dinov2, latent"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            policies.read(text)
+
+
 def test_best_of_gets_as_many_rows_and_seconds():
     costs = {"model": [1.0, 8.0], "decode": [2.0, 16.0], "clip": [0.0, 0.0], "dinov2": [0.0, 0.0]}
     outcome = replay.Outcome([], [8, 4, 2, 2], [(8, ("dinov2",)), (4, ("dinov2",))])
