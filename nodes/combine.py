@@ -80,7 +80,8 @@ class QualityFloorNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, unary, minimum) -> io.NodeOutput:
-        terms(unary, socket="unary")
+        if not terms(unary, socket="unary"):
+            raise ValueError("The input unary got nothing to put a floor under: connect a Unary Scorer.")
         if isinstance(unary, Combined):
             raise ValueError(
                 f"A floor belongs under one scorer, but unary is a combination ({unary.name}): connect the floor before combining."

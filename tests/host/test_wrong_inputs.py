@@ -223,6 +223,10 @@ def test_a_floor_under_a_combination_is_refused(count):
     refused("floor belongs under one scorer", QualityFloorNode.execute, Combined([(Bright(), 1.0)] * count), 0.5)
 
 
+def test_a_floor_under_nothing_is_refused():
+    refused("unary got nothing to put a floor under", QualityFloorNode.execute, None, 0.5)
+
+
 def test_a_floor_that_nobody_meets_is_said_with_the_best_score(flow_model, caplog):
     report = json.loads(select(grey(0.1, 0.6, 0.5), unary=(QualityFloor(Bright(), 0.8),))[3])
     assert (
