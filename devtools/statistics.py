@@ -14,11 +14,13 @@ RESAMPLES = 2000
 
 def interval(values):
     """(mean, low, high): the mean over prompts [P] and its 95% bootstrap interval by percentiles (Efron, Ann. Stat. 7(1), 1979).
-    NaN, where a prompt has no such figure, is left out."""
+    NaN, where a prompt has no such figure, is left out; one prompt has no interval, which is NaN then."""
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
-    if len(values) < 2 or np.ptp(values) == 0:
-        return (float(values.mean()),) * 3 if len(values) else (float("nan"),) * 3
+    if len(values) < 2:
+        return float(values[0]) if len(values) else np.nan, np.nan, np.nan
+    if np.ptp(values) == 0:
+        return (float(values[0]),) * 3
     found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)).confidence_interval
     return float(values.mean()), float(found.low), float(found.high)
 

@@ -17,7 +17,8 @@ def test_intervals_hold_the_mean_nineteen_times_in_twenty():
 
 
 def test_intervals_of_what_does_not_vary_have_no_width():
-    assert interval([0.5] * 8) == (0.5, 0.5, 0.5) and interval([2.0]) == (2.0, 2.0, 2.0)
+    assert interval([0.5] * 8) == (0.5, 0.5, 0.5)
+    assert interval([2.0])[0] == 2 and np.isnan(interval([2.0])[1:]).all()
     assert interval([1.0, np.nan, 1.0]) == (1.0, 1.0, 1.0) and np.isnan(interval([])[0])
 
 
