@@ -174,7 +174,7 @@ class Hub:
     def _evaluate(self, part):
         """The real model on some requests, or None when fewer rows are to be tried: there was no memory for them, or images of a
         batch turn out to depend on each other."""
-        # Only words are kept of an error: the error itself would hold the tensors of the call in memory.
+        # Models and patches raise anything. Only words are kept of it: the error itself would hold the call's tensors in memory.
         failure, out_of_memory = None, False
         try:
             out, guidance = self._call(part)
