@@ -11,6 +11,7 @@ from ..scorers.combine import terms
 from ..scorers.pool import Pool
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
 from .inputs import check_numbers
+from .notices import in_one_line
 from .preview import key_frames
 from .record import Round
 
@@ -163,7 +164,7 @@ def _scores(scorer, pool, shape):
     except Exception as e:  # scorers of other packs raise anything; it gets their name
         if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
             raise
-        raise ValueError(f"The scorer {scorer.name} failed: {' '.join(str(e).split()) or type(e).__name__}") from e
+        raise ValueError(f"The scorer {scorer.name} failed: {in_one_line(e)}") from e
     try:
         found = [torch.as_tensor(answer) for answer in answers]
     except (TypeError, ValueError, RuntimeError) as e:

@@ -17,6 +17,7 @@ from comfy.model_patcher import create_model_options_clone
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from .coupling import BatchCheck
+from .notices import in_one_line
 from .rows import RowConditioning, rows_that_fit
 
 POST_CFG = "sampler_post_cfg_function"
@@ -144,7 +145,7 @@ class Hub:
         if failed and len(failed) == len(self.living):
             raise failed[0].failure
         for t in failed:
-            self.warn(f"The candidate with seed {t.candidate.seed} was dropped: its sampler failed ({t.failure}).")
+            self.warn(f"The candidate with seed {t.candidate.seed} was dropped: its sampler failed ({in_one_line(t.failure)}).")
         self.living = [t for t in self.living if not t.failure]
         return bool(self.living)
 
@@ -181,7 +182,7 @@ class Hub:
         except Exception as e:
             if len(part) == 1 or isinstance(e, comfy.model_management.InterruptProcessingException):
                 raise
-            failure, out_of_memory = str(e) or type(e).__name__, comfy.model_management.is_oom(e)
+            failure, out_of_memory = in_one_line(e), comfy.model_management.is_oom(e)
         if out_of_memory:
             self.most_rows = (len(part) + 1) // 2
             self.warn(f"Out of memory with {len(part)} candidates in one model call: going on with {self.most_rows}.")

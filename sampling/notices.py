@@ -1,8 +1,13 @@
-"""Warnings where users look: on the node that is running."""
+"""Words for users: in one line, and on the node that is running, where they look."""
 
 import sys
 
 from comfy_execution.utils import get_executing_context
+
+
+def in_one_line(error):
+    """What somebody else's error says, in a sentence of ours."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def show_on_node(warnings):
