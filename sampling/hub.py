@@ -175,11 +175,11 @@ class Hub:
     def _evaluate(self, part):
         """The real model on some requests, or None when fewer rows are to be tried: there was no memory for them, or images of a
         batch turn out to depend on each other."""
-        # Models and patches raise anything. Only words are kept of it: the error itself would hold the call's tensors in memory.
+        # Only words are kept of an error: the error itself would hold the tensors of the call in memory.
         failure, out_of_memory = None, False
         try:
             out, guidance = self._call(part)
-        except Exception as e:
+        except Exception as e:  # models and patches raise anything
             if len(part) == 1 or isinstance(e, comfy.model_management.InterruptProcessingException):
                 raise
             failure, out_of_memory = in_one_line(e), comfy.model_management.is_oom(e)
