@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from group_inference.sampling.choose import Objective, choose
-from group_inference.sampling.plan import paper_plan
+from group_inference.sampling.plan import Schedule
 from group_inference.scorers.dinov2 import PatchDistance
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.pool import Pool
@@ -24,10 +24,11 @@ clock = time.perf_counter if torch.cuda.is_available() else time.process_time
 
 @dataclass(frozen=True)
 class Policy:
-    """Who goes on. candidates: M; size: K; kind, weight: as Objective; scorers: names above; start_percent, pruning_ratio: as paper_plan.
+    """Who goes on. candidates: M, at least as many as start; size: K; kind, weight: as Objective; scorers: names above; start_percent,
+    pruning_ratio: as paper_plan.
 
-    rounds: instead of these two, ((share of the steps that is done, how many go on, scorers that are asked), ...), of which the last
-    leaves K. There every scorer that is named is believed, however early.
+    budget, price: instead of these two, of the schedule budget and of a look in model rows. rounds: or instead ((share of the steps
+    that is done, how many go on, scorers that are asked), ...), of which the last leaves K.
     """
 
     name: str
@@ -39,15 +40,23 @@ class Policy:
     weight: float = 1.5
     scorers: tuple = BOTH
     rounds: tuple | None = None
+    budget: float | None = None
+    price: float = 0.0
+
+    def plan(self, progress):
+        """The pack's own, for a schedule of which this share of the noise is gone after each step; None for rounds."""
+        if self.rounds is not None:
+            return None
+        goal = Objective(*(recorded(self.scorers, names) for names in (UNARY, PAIRWISE)))
+        kind = "paper" if self.budget is None else "budget"
+        how = Schedule(self.size, self.candidates, self.pruning_ratio, self.start_percent, kind, self.budget or 1.0)
+        return how.plan(1, tuple(progress), goal, self.price)
 
     def decision(self, alive, step, progress):
         """(how many of `alive` go on after `step`, from 0; scorers to ask). progress: share of the noise that is gone after each step."""
-        steps = len(progress)
-        if self.rounds is None:
-            goal = Objective(*(recorded(self.scorers, names) for names in (UNARY, PAIRWISE)))
-            asked = [next(t for t, share in enumerate(progress) if scorer not in goal.early(share)) for scorer in goal.scorers]
-            plan = paper_plan(self.candidates, self.size, steps, self.pruning_ratio, self.start_percent, min(asked), max(asked))
-            return min(alive, plan.after(step)), [s.name for s in goal.scorers if s not in goal.early(progress[step])]
+        steps, plan = len(progress), self.plan(progress)
+        if plan is not None:
+            return min(alive, plan.after(step)), list(self.scorers if plan.scored(step) else ("latent",))
         due = {max(1, min(steps, round(share * steps))): (n, names) for share, n, names in self.rounds}
         n, names = due.get(step + 1, (alive, ()))
         return min(alive, n), list(names)
@@ -58,7 +67,7 @@ class Recorded:
     """A scorer that answers with scores taken down before."""
 
     name: str
-    min_progress: float
+    reliability: tuple
     values: object = None
     needs_images = False
 
@@ -69,7 +78,7 @@ class Recorded:
 def recorded(names, known, values=lambda name: None):
     """The first of `names` that is known, or None; a selection has at most one unary and one pairwise scorer here."""
     name = next((name for name in names if name in known), None)
-    return name and Recorded(name, getattr(known[name], "min_progress", 0.0), values(name))
+    return name and Recorded(name, known[name].reliability, values(name))
 
 
 @dataclass
@@ -109,7 +118,8 @@ def decoded(names):
 def replay(policy, arrays, first=0):
     """The Outcome of a policy on a pool's arrays (see pools.py), from its candidate `first` on: each round is the pack's own
     `choose`. None for a policy that looks at pictures after a step of which the arrays have no scores."""
-    progress, outcome = arrays["progress"], Outcome(list(range(first, first + policy.candidates)))
+    progress, plan = arrays["progress"], policy.plan(arrays["progress"])
+    outcome = Outcome(list(range(first, first + (plan.start if plan else policy.candidates))))
     for step in range(len(progress)):
         living = outcome.indices
         outcome.alive.append(len(living))
@@ -124,10 +134,11 @@ def replay(policy, arrays, first=0):
         pairs = lambda name, step=step, at=at, x0=latents: (
             LatentDistance().score(Pool(None, x0)) if name == "latent" else torch.from_numpy(arrays[f"b {name}"][step][at])
         )
-        goal = Objective(recorded(names, UNARY, known), recorded(names, PAIRWISE, pairs), policy.weight, policy.kind)
-        # All that are asked may judge: who is too early for its schedule is not among the names.
+        breadth = plan is not None and not plan.scored(step)
+        how = {} if breadth else {"weight": policy.weight, "kind": policy.kind}
+        goal = Objective(recorded(names, UNARY, known), recorded(names, PAIRWISE, pairs), **how)
         started = clock()
-        choice = choose(Pool(None, latents, progress=1.0), goal, n)
+        choice = choose(Pool(None, latents, progress=progress[step]), goal, n)
         outcome.solver += clock() - started
         outcome.indices = [living[i] for i in choice.chosen]
         outcome.looks.append((len(living), tuple(names)))

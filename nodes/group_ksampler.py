@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape, check_whole_numbers
+from ..sampling.plan import Schedule, noise_gone
 from ..sampling.rows import pick
 from .types import CATEGORY, group_inputs
 
@@ -68,7 +69,7 @@ class GroupKSampler(io.ComfyNode):
     def execute(
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
-        solver="auto",
+        solver="auto", schedule="paper", budget=2.4,
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
         check_whole_numbers(seed=seed, steps=steps)
@@ -86,13 +87,9 @@ class GroupKSampler(io.ComfyNode):
         check_shape(samples, model.get_model_object("latent_format"))
         batch_index, mask = latent.pop("batch_index", None), latent.get("noise_mask")
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
-        group = GroupSampler(
-            comfy.samplers.sampler_object(sampler_name), starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent,
-            batch_index=batch_index, ends_with_batch=False,
-        )  # fmt: skip
-        group.plan(
-            samples.shape[0], sigmas, model.get_model_object("model_sampling")
-        )  # what is wrong with it is said before the model is loaded
+        how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
+        group = GroupSampler(comfy.samplers.sampler_object(sampler_name), how, goal, vae, batch_index, ends_with_batch=False)
+        group.plan(samples.shape[0], noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(
             model, comfy.sample.prepare_noise(samples, seed, batch_index), cfg, group, sigmas, positive, negative, samples, noise_mask=mask,
             callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,

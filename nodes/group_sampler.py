@@ -3,6 +3,7 @@ from comfy_api.latest import io
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
+from ..sampling.plan import Schedule
 from ..sampling.rows import pick
 from .types import CATEGORY, group_inputs
 
@@ -23,10 +24,11 @@ class GroupSamplerNode(io.ComfyNode):
     @classmethod
     def execute(
         cls, sampler, starting_candidates, output_group_size, pruning_ratio, lambda_score=1.5, unary=None, pairwise=None, vae=None,
-        start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto",
+        start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto", schedule="paper", budget=2.4,
     ) -> io.NodeOutput:  # fmt: skip
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
-        return io.NodeOutput(GroupSampler(sampler, starting_candidates, output_group_size, pruning_ratio, goal, vae, start_percent))
+        how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
+        return io.NodeOutput(GroupSampler(sampler, how, goal, vae))
 
 
 class GroupReport(io.ComfyNode):

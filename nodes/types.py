@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..sampling.choose import OBJECTIVES, SOLVERS
+from ..sampling.plan import SCHEDULES
 
 CATEGORY = "sampling/group"
 GroupUnary = io.Custom("GROUP_UNARY")
@@ -17,7 +18,7 @@ def group_inputs():
             default=16,
             min=1,
             max=4096,
-            tooltip="How many candidates start, seed, seed + 1, ... A latent batch of more than one replaces this by its own rows.",
+            tooltip="Of schedule paper: how many candidates start, seed, seed + 1, ... A latent batch of more than one replaces this by its own rows, in schedule budget too.",
         ),
         io.Int.Input("output_group_size", default=4, min=1, max=4096, tooltip="How many are finished and returned."),
         io.Float.Input(
@@ -26,7 +27,7 @@ def group_inputs():
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="Share of the candidates removed after each step until output_group_size are left. 0 keeps all to the end and selects once.",
+            tooltip="Of schedule paper: share of the candidates removed after each step until output_group_size are left. 0 keeps all to the end and selects once.",
         ),
         *objective_inputs(),
         io.Vae.Input(
@@ -42,10 +43,27 @@ def group_inputs():
             step=0.01,
             optional=True,
             advanced=True,
-            tooltip="No candidate is removed before this share of the steps is done: early previews of slow schedules say little.",
+            tooltip="Of schedule paper: no candidate is removed before this share of the steps is done.",
         ),
         *advanced_objective_inputs(),
         solver_input(),
+        # The values of saved workflows are known by their position: whatever is new comes last.
+        io.Combo.Input(
+            "schedule",
+            options=list(SCHEDULES),
+            default="budget",
+            optional=True,
+            tooltip="budget: how many candidates start, and who goes on when, follow from budget. paper: from starting_candidates, pruning_ratio and start_percent.",
+        ),
+        io.Float.Input(
+            "budget",
+            default=2.4,
+            min=1.0,
+            max=100.0,
+            step=0.1,
+            optional=True,
+            tooltip="Of schedule budget: how many times the work of output_group_size plain images this may take, looks at the candidates included.",
+        ),
     ]
 
 
@@ -53,7 +71,7 @@ def objective_inputs():
     return [
         io.Float.Input(
             "lambda_score",
-            default=1.5,
+            default=3.0,
             min=0.0,
             max=1000.0,
             step=0.01,
@@ -69,7 +87,7 @@ def advanced_objective_inputs():
         io.Combo.Input(
             "objective",
             options=list(OBJECTIVES),
-            default="paper",
+            default="balanced",
             optional=True,
             advanced=True,
             tooltip="paper: raw scores, summed over all pairs. balanced: scores put on one scale and averaged, so that lambda_score means the same for every group size. max_min: as balanced, but with the smallest distance in the group. log_det: as balanced, but with the volume that the group spans. In these two no far image can pay for twins.",

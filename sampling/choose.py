@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from ..scorers.combine import terms
+from ..scorers.latent import LatentDistance
 from ..scorers.pool import Pool
+from ..scorers.reliability import LATENTS, TRUSTED, along, check_curve, reliability, trusted_from
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
 from .inputs import check_numbers
 from .notices import in_one_line
@@ -18,6 +20,8 @@ from .record import Round
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
 SOLVERS = ("auto", "highs")
 TRIAL_SIZE = 64
+# Of what a look learns, where both are asked: as in the default, a balanced sum with lambda 3.
+QUALITY_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Objective:
     def __post_init__(self):
         terms(self.unary, socket="unary")
         terms(self.pairwise, socket="pairwise")
+        for scorer in self.scorers:
+            check_curve(scorer)
         check_numbers(lambda_score=self.weight, solver_time_limit=self.time_limit)
         if self.solver == "highs" and self.kind == "log_det":
             raise ValueError(
@@ -60,10 +66,19 @@ class Objective:
         found = [getattr(getattr(s, "backbone", s), "patcher", None) for s in self.scorers]
         return [patcher for i, patcher in enumerate(found) if patcher is not None and patcher not in found[:i]]
 
-    def early(self, progress):
-        """The scorers whose scores cannot be trusted yet when this share of the noise is gone."""
-        # Progress is known to a thousandth; a plan lets nobody leave before somebody may judge.
-        return [s for s in self.scorers if getattr(s, "min_progress", 0.0) > progress + 2e-3]
+    @property
+    def trusted_from(self):
+        """For each scorer the share of the noise from which on it is trusted."""
+        return [trusted_from(scorer) for scorer in self.scorers]
+
+    def knows(self, gone, scored=True):
+        """What a selection by the scores, or by the latents alone, knows of the final one when this share of the noise is gone, 0..1."""
+        kinds = [[reliability(s, gone) for s, _ in terms(kind)] for kind in (self.unary, self.pairwise)]
+        quality, difference = (sum(known) / len(known) if known else 0.0 for known in kinds)
+        if not scored:
+            quality, difference = 0.0, along(LATENTS, gone) * bool(kinds[1])
+        share = QUALITY_SHARE if all(kinds) else float(bool(kinds[0]))
+        return share * quality + (1 - share) * difference
 
     def settings(self):
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
@@ -79,12 +94,16 @@ class Objective:
             _scores(scorer, pool, (2, 2))
 
 
+# Who goes on where nothing is decoded.
+BREADTH = Objective(pairwise=LatentDistance())
+
+
 @dataclass(frozen=True)
 class Choice:
     """unary [M] and pairwise [M, M]: what was selected by, None without such a scorer: raw for one scorer, the weighted sum of
     several; parts: raw scores by name, of several unary scorers; finite: which candidates could be scored; below_floor: indices
     that a quality floor kept out; chosen: indices of the survivors, best first, at most n; selection: of the solver; unmet: a
-    sentence for each floor that nobody meets."""
+    sentence for each floor that nobody meets; by: what each scorer counted, 1 for the most reliable."""
 
     unary: np.ndarray | None
     pairwise: np.ndarray | None
@@ -95,6 +114,7 @@ class Choice:
     selection: Selection
     seconds: dict[str, float]
     unmet: list[str]
+    by: dict[str, float]
 
     def as_round(self, step, sigma, seeds, seconds):
         """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
@@ -103,18 +123,21 @@ class Choice:
         proof = (best.objective, best.bound, best.gap, best.status)
         below = [seeds[i] for i in self.below_floor]
         return Round(
-            step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine,
+            step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine, self.by,
         )  # fmt: skip
 
 
 def choose(pool, objective, n):
     """Score a pool and keep the jointly best n. Raises ValueError when no candidate has finite scores."""
     started = time.perf_counter()
-    early = objective.early(pool.progress)
-    trusted = lambda scorer: [(s, weight) for s, weight in terms(scorer) if s not in early]
+    worth = {id(s): reliability(s, pool.progress) for s in objective.scorers}
+    # Expected final scores are early ones, shrunk to the pool's mean by what they are worth. All but the ratios is the same for all
+    # groups; the most reliable scorer counts fully, so that lambda keeps its scale.
+    most = max(worth.values(), default=0)
+    counts = lambda scorer, weight: weight * (worth[id(scorer)] / most if most else 1)
     count = len(pool.images if pool.images is not None else pool.x0)
-    unary = [(s, weight, _scores(s, pool, (count,))) for s, weight in trusted(objective.unary)]
-    pairwise = [(weight, _scores(s, pool, (count, count))) for s, weight in trusted(objective.pairwise)]
+    unary = [(s, counts(s, weight), _scores(s, pool, (count,))) for s, weight in terms(objective.unary)]
+    pairwise = [(counts(s, weight), _scores(s, pool, (count, count))) for s, weight in terms(objective.pairwise)]
     scored = time.perf_counter()
     finite = np.ones(count, dtype=bool)
     for *_, u in unary:
@@ -135,7 +158,8 @@ def choose(pool, objective, n):
         u += share * (scores[rows] if raw else standard_scores(scores[rows]))
     for share, distances in pairwise:
         b += share * (distances[np.ix_(rows, rows)] if raw else standard_distances(distances[np.ix_(rows, rows)]))
-    below = _below_floor(unary, rows, n)
+    trusted = [term for term in unary if worth[id(term[0])] >= TRUSTED]
+    below = _below_floor(trusted, rows, n)
     form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
     if not (np.isfinite(u).all() and np.isfinite(b).all()):
         raise ValueError("The scorers' weighted sum leaves the range of numbers: lower the weights of the combined scorers.")
@@ -151,7 +175,8 @@ def choose(pool, objective, n):
     shown = lambda found, total: None if not found else found[0][-1] if len(found) == 1 else total
     return Choice(
         shown(unary, _spread_out(u, rows, count)), shown(pairwise, _spread_out(b, rows, count)), parts, finite,
-        [int(rows[i]) for i in below], chosen, selection, seconds, _unmet(unary, rows),
+        [int(rows[i]) for i in below], chosen, selection, seconds, _unmet(trusted, rows),
+        {s.name: counts(s, 1.0) for s in objective.scorers},
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .plan import Plan
+
 VERSION = "0.1.0"
 # A matrix of so many takes 40 kB as text.
 MOST_DISTANCES = 64
@@ -17,7 +19,8 @@ class Round:
     pairwise [n, n]: raw distances among these, in their order; both None without such a scorer; seconds: by part, model since
     the round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
     `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out;
-    engine: the part of the solver that decided."""
+    engine: the part of the solver that decided; by: what each scorer that was asked
+    counted, 1 for the most reliable (see scorers/reliability.py)."""
 
     step: int
     sigma: float
@@ -33,15 +36,19 @@ class Round:
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     below_floor: list[int] = field(default_factory=list)
     engine: str = ""
+    by: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class Run:
     """seeds: of the K results in output order; a stock KSampler with that seed and batch size 1 gives the same latent.
-    model_rows: candidates times model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images
-    apart; reproduce: by what graph a seed gives its result; seconds: of the whole run by part."""
+    plan: the Plan that it followed; decoder: what made the pictures that were scored, at what size; model_rows: candidates times
+    model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images apart; reproduce: by what graph
+    a seed gives its result; seconds: of the whole run by part."""
 
     settings: dict
+    plan: Plan | None = None
+    decoder: str = ""
     seeds: list[int] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     model_rows: int = 0
@@ -56,7 +63,10 @@ class Run:
 
     def to_json(self):
         """The report: six significant digits, and null for what JSON cannot hold or for distances of more than 64 pictures."""
-        own = {name: value for name, value in vars(self).items() if name != "rounds"}
+        own = {name: value for name, value in vars(self).items() if name not in ("rounds", "plan")}
+        if self.plan is not None:
+            looks = [look._asdict() for look in self.plan.looks]
+            own["plan"] = {**vars(self.plan), "looks": looks, "cost": self.plan.cost, "in_words": str(self.plan)}
         return json.dumps({"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]})
 
 

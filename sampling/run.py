@@ -9,15 +9,17 @@ from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
 from .candidates import make_candidates
-from .choose import choose
+from .choose import BREADTH, choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
 from .inputs import check_model, check_shape
-from .plan import first_step, noise_progress
+from .notices import show_on_node
+from .plan import noise_gone
 from .preview import Previewer, tile
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
+from .work import look_price
 
 # Two noisy latents that differ by less than this share of their size are the same but for rounding.
 SAME = 1e-3
@@ -37,19 +39,20 @@ class GroupRun:
         check_model(guider.model_patcher)
         if len(self.shapes) == 1:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
-        self.model_sampling = guider.model_patcher.get_model_object("model_sampling")
-        self.plan = group.plan(latent_image.shape[0], self.sigmas, self.model_sampling)
+        self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
+        self.previewer, self.told_apart = None, False
+        self.plan = self.planned(latent_image.shape[0])
         count = self.plan.start
         refuse_caches(guider)
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
-        schedule = {"starting_candidates": count, "output_group_size": self.plan.end, "pruning_ratio": group.pruning_ratio}
-        schedule |= {"start_percent": group.start_percent, "steps": self.steps}
-        self.record = Run({"seed": seed, **schedule, **group.objective.settings()})
+        settings = {"seed": seed, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
+        self.record = Run(settings | group.objective.settings(), self.plan)
         self.record.reproduce = how_to_reproduce(seed, latent_image.shape[0], not noise.any())
-        self.previewer, self.told_apart = None, False
         if count > 1 and group.objective.scorers:
             self.prepare_selections(latent_image)
+            self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
+            show_on_node([f"Plan: {self.plan}"])
         self.warn_of_rows(latent_image.shape[0], denoise_mask)
 
         def rewrapped(noise, seed):
@@ -61,11 +64,11 @@ class GroupRun:
         del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
         for name in mixing(guider):
             self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
-        with tqdm(total=self.steps, disable=disable_pbar) as self.bar:
+        with tqdm(total=round(self.plan.work()), disable=disable_pbar, unit="row") as self.bar:
             finished = self.hub.run(self.after_step)
         finished = self.whole(finished, [t.result for t in finished], "result")
         if len(finished) > self.plan.end:  # a sampler without a last callback, dpm_adaptive for one
-            finished = self.select(finished, self.plan.end, progress=1.0)
+            finished = self.select(finished, self.plan.end, 1.0, group.objective)
         elif group.objective.scorers and not self.record.rounds and len(finished) > 1:
             finished = self.in_order(finished)
         if len(finished) < self.plan.end:
@@ -79,6 +82,17 @@ class GroupRun:
         self.record.model_rows, self.record.check_rows = self.hub.model_rows, self.hub.check_rows
         self.record.seconds["model"] = self.hub.model_seconds
         return samples
+
+    def planned(self, rows):
+        """The Plan, with looks at the price that they have here."""
+        group, objective = self.group, self.group.objective
+        plan = group.plan(rows, self.gone)
+        if plan.start == 1 or not objective.scorers:
+            return plan
+        if objective.needs_images:
+            self.previewer = Previewer(self.guider.model_patcher, group.vae)
+        price = look_price(self.guider, self.shapes[0], self.previewer, objective.scorers)
+        return group.plan(rows, self.gone, price)
 
     def warn_of_rows(self, rows, denoise_mask):
         """What cannot go with each candidate."""
@@ -101,8 +115,7 @@ class GroupRun:
         """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
         objective, vae = self.group.objective, self.group.vae
         patchers = objective.patchers
-        if objective.needs_images:
-            self.previewer = Previewer(self.guider.model_patcher, vae)
+        if self.previewer:
             if self.previewer.warning:
                 self.warn(self.previewer.warning)
             patchers += [vae.patcher] if vae is not None else []
@@ -110,13 +123,6 @@ class GroupRun:
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
             objective.try_out(self.first_tensor(latent_image[:1]).cpu())
-        for scorer in objective.scorers:
-            trusted = getattr(scorer, "min_progress", 0.0)
-            first = first_step(self.sigmas, self.model_sampling, trusted)
-            if any(step < first for step, _ in self.plan.looks):
-                self.warn(
-                    f"The scorer {scorer.name} is not asked before {trusted:.0%} of the noise is gone, since its scores say little earlier: until then {self.plan.after(first - 1)} candidates are kept."
-                )
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -125,8 +131,9 @@ class GroupRun:
         if len(living) > self.plan.end:
             living = self.whole(living, [t.x0 for t in living], "x0")
         if len(living) > (n := self.plan.after(self.step)):
-            living = self.select(living, n, self.progress())
-        self.bar.update(max(0, min(self.step + 1, self.steps) - self.bar.n))
+            objective = self.group.objective if self.plan.scored(self.step) else BREADTH
+            living = self.select(living, n, self.gone[min(self.step, self.steps - 1)], objective)
+        self.bar.update(max(0, round(self.plan.work(self.step + 1)) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
         return living
 
@@ -142,12 +149,6 @@ class GroupRun:
                 "All candidates are the same, so there is nothing to choose from. Give them noise of their own: RandomNoise instead of DisableNoise, a latent batch with a row for each candidate, or a mask that leaves something to sample."
             )
 
-    def progress(self):
-        """Share of the noise that is gone; 1 after the last step, which is the best look that there will be."""
-        if self.step >= self.steps - 1:
-            return 1.0
-        return noise_progress(self.model_sampling, float(self.sigmas[self.step + 1]))
-
     def whole(self, trajectories, latents, what):
         """Those whose latents are finite. Raises ValueError if none are."""
         finite = torch.isfinite(torch.cat(latents).flatten(1)).all(1).tolist()
@@ -160,16 +161,16 @@ class GroupRun:
         for t in broken:
             self.warn(f"The candidate with seed {t.candidate.seed} was dropped at step {self.step + 1}: its {what} is not finite.")
 
-    def select(self, living, n, progress):
+    def select(self, living, n, progress, objective):
         started = time.perf_counter()
         x0 = torch.cat([t.x0 for t in living])
         sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
         with models_kept():
-            pictures = self.previewer(self.first_tensor(x0)) if self.previewer else None
+            pictures = self.previewer(self.first_tensor(x0)) if objective.needs_images else None
             previewed = time.perf_counter() - started
-            guidance = torch.tensor([t.guidance for t in living]) if self.group.objective.needs_guidance else None
+            guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
             pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance)
-            choice = choose(pool, self.group.objective, n)
+            choice = choose(pool, objective, n)
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
         if n == self.plan.end:  # who is left gets another chance before
@@ -184,7 +185,7 @@ class GroupRun:
     def in_order(self, finished):
         """All of them, best first. Who cannot be judged comes last: nothing that is finished is lost."""
         try:
-            judged = self.select(finished, len(finished), progress=1.0)
+            judged = self.select(finished, len(finished), 1.0, self.group.objective)
         except ValueError as e:
             self.warn(f"The results are in the order of their seeds, not of their quality: {e}")
             return finished
@@ -202,9 +203,10 @@ class GroupRun:
         return tile(x0) if len(self.shapes) == 1 else x0[:1]
 
     def tell(self, living, x0):
-        """The host's callback: progress, interrupt, and a live preview of whatever x0 is."""
+        """The host's callback: progress in model rows, interrupt, and a live preview of whatever x0 is."""
         if self.callback is not None:
-            self.callback(min(self.step, self.steps - 1), x0, living[0].last.x if living[0].last else x0, self.steps)
+            done, whole = round(self.plan.work(self.step + 1)), round(self.plan.work())
+            self.callback(max(1, done) - 1, x0, living[0].last.x if living[0].last else x0, whole)
 
     def warn(self, text):
         logging.warning(text)

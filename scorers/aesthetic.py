@@ -17,7 +17,6 @@ class Aesthetic:
 
     name = "aesthetic"
     needs_images = True
-    min_progress = 0.4
 
     def __init__(self, backbone):
         self.backbone, folder = backbone, weights.find("aesthetic", FOLDER)

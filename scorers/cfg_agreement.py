@@ -1,5 +1,7 @@
 """How much the prompt has changed the picture so far; no weights, no decoding."""
 
+from .reliability import GUIDANCE
+
 
 class CfgAgreement:
     """u_i = sum over the model calls so far of mean((x0_cond - x0_uncond)^2) / sigma^2, >= 0: the accumulated difference of the
@@ -10,6 +12,7 @@ class CfgAgreement:
 
     name = "cfg_agreement"
     needs_images = False
+    reliability = GUIDANCE
     needs_guidance = True
 
     def score(self, pool):

@@ -5,6 +5,7 @@ import math
 import torch
 
 from .pool import squared_distance, squashed
+from .reliability import COLORS
 
 BINS = 8
 WORKING_SIZE = 64
@@ -28,6 +29,7 @@ class ColorHistogram:
     """
 
     needs_images = True
+    reliability = COLORS
 
     def __init__(self, space):
         self.name, self.space = f"color {space}", space

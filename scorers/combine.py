@@ -2,6 +2,8 @@
 
 import math
 
+from .reliability import WORDS
+
 
 class Combined:
     """The weighted sum of scorers of one kind. parts: (scorer, weight) each; who combines them decides whether raw scores are
@@ -24,7 +26,7 @@ class QualityFloor:
             raise ValueError(f"The quality floor's minimum is {quality_floor!r}, under which everybody or nobody falls: enter a number.")
         self.scorer, self.quality_floor = scorer, quality_floor
         self.name, self.needs_images = scorer.name, scorer.needs_images
-        self.min_progress = getattr(scorer, "min_progress", 0.0)
+        self.reliability = getattr(scorer, "reliability", WORDS)
         self.needs_guidance = getattr(scorer, "needs_guidance", False)
         self.over_frames = getattr(scorer, "over_frames", False)
 

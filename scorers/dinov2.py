@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from . import loading
 from .backbone import Backbone
 from .pool import squared_distance
+from .reliability import PLACES
 
 
 class Dinov2(Backbone):
@@ -48,6 +49,7 @@ class PatchDistance:
     """
 
     needs_images = True
+    reliability = PLACES
 
     def __init__(self, backbone):
         self.name, self.backbone = f"{backbone.model_type} patches", backbone

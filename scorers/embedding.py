@@ -4,12 +4,14 @@ import torch
 import torch.nn.functional as F
 
 from .pool import Pool, cosine_distance, pictures
+from .reliability import WHOLE
 
 
 class EmbeddingDistance:
     """b_ij = 1 - cos of the embeddings, in 0..2: what is in the picture, wherever it is."""
 
     needs_images = True
+    reliability = WHOLE
 
     def __init__(self, backbone):
         self.name, self.backbone = backbone.model_type, backbone
@@ -26,6 +28,7 @@ class Reference:
     """
 
     needs_images = True
+    reliability = WHOLE
 
     def __init__(self, backbone, image, by_place=False):
         image = pictures(image).flatten(0, -4)

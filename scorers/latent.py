@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 
 from .pool import cosine_distance
+from .reliability import PLACES
 
 GRID = 8
 
@@ -12,6 +13,7 @@ class LatentDistance:
 
     name = "latent"
     needs_images = False
+    reliability = PLACES
 
     def score(self, pool):
         if pool.x0 is None:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from . import loading, weights
 from .pool import squared_distance
+from .reliability import WHOLE
 from .residency import Resident
 
 FOLDER = "lpips-alex"
@@ -24,7 +25,7 @@ class Lpips:
 
     name = "lpips"
     needs_images = True
-    min_progress = 0.4
+    reliability = WHOLE
 
     def __init__(self):
         folder, net = weights.find("lpips", FOLDER), _Alex()

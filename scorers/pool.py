@@ -8,7 +8,7 @@ A scorer is any object with
 
 and may have
 
-    min_progress   share of the noise that is gone, 0..1, before which its scores cannot be trusted and it is not asked
+    reliability    [(share of the noise that is gone, what an early score knows of the final one, both 0..1), ...], see reliability.py
     patcher        the host's patcher of its weights, so that they are loaded with the sampling model where all fits
     over_frames    True for one that wants a video's frames together: without it a scorer that needs images is called once for
                    each of `pool.frames`, sees pictures only, and the mean of its answers counts

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from .pool import cosine_distance, squashed, symmetric
+from .reliability import COLORS, PLACES
 
 SIZE = 64
 CELLS = 32
@@ -22,6 +23,7 @@ class Edges:
 
     name = "structure edges"
     needs_images = True
+    reliability = COLORS
 
     def score(self, pool):
         from kornia.filters import sobel
@@ -35,6 +37,7 @@ class Ssim:
 
     name = "structure ssim"
     needs_images = True
+    reliability = PLACES
 
     def score(self, pool):
         from kornia.filters import gaussian_blur2d

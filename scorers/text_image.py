@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from .pool import squared_distance
+from .reliability import WHOLE, WORDS
 
 QUALITY_PROMPTS = ("Good photo.", "Bad photo.")
 # What an axis without poles of its own is varied by: opposites that go with most nouns.
@@ -33,7 +34,7 @@ class TextImage:
     """
 
     needs_images = True
-    min_progress = 0.15
+    reliability = WORDS
 
     def __init__(self, backbone, text, scaled=False):
         self.name, self.backbone, self.text, self.scaled = backbone.model_type, backbone, text, scaled
@@ -51,7 +52,7 @@ class ClipIqa:
     2207.12396, on whole pictures squashed to the model's size)."""
 
     needs_images = True
-    min_progress = 0.4
+    reliability = WHOLE
 
     def __init__(self, backbone, prompts=QUALITY_PROMPTS):
         self.name, self.backbone, self.prompts = "clip_iqa", backbone, prompts
@@ -75,7 +76,6 @@ class TextAxis:
     """
 
     needs_images = True
-    min_progress = 0.5
 
     def __init__(self, backbone, axes):
         self.name, self.backbone = f"text axis: {axes}", backbone

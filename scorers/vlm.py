@@ -19,7 +19,6 @@ class Vlm:
 
     name = "vlm"
     needs_images = True
-    min_progress = 0.8
 
     def __init__(self, clip, question):
         self.clip, self.question = clip, question

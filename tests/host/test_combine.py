@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Fixed:
     needs_images = False
 
-    def __init__(self, *scores, name="fixed", min_progress=0.0):
-        self.scores, self.name, self.min_progress = torch.tensor(scores), name, min_progress
+    def __init__(self, *scores, name="fixed", reliability=((0.0, 1.0),)):
+        self.scores, self.name, self.reliability = torch.tensor(scores), name, reliability
 
     def score(self, pool):
         return self.scores[: len(pool.x0)] if self.scores.ndim == 1 else self.scores[: len(pool.x0), : len(pool.x0)]
@@ -108,35 +108,45 @@ def run(model, unary, cfg=1.0, **options):
     return json.loads(out[1])
 
 
-def test_scores_that_cannot_be_trusted_yet_are_left_out_with_one_note(flow_model):
-    early, late = Fixed(0.0, 0.1, 0.2, 0.3, name="early"), Fixed(0.3, 0.2, 0.1, 0.0, name="late", min_progress=0.5)
-    report = run(flow_model, Combined([(early, 1.0), (late, 10.0)]))
-    assert report["rounds"][0]["kept"] == [6, 5] and not report["rounds"][0]["parts"]
-    assert set(report["rounds"][1]["parts"]) == {"early", "late"}
-    assert len([w for w in report["warnings"] if "late is not asked before 50% of the noise is gone" in w]) == 1
+SLOW = [(0.0, 0.0), (0.49, 0.0), (0.5, 1.0)]
+EARLY = [(0.0, 1.0)]
+
+
+def test_a_score_counts_by_what_it_knows_at_that_noise():
+    early, late = Fixed(0.0, 0.1, 0.2, name="early", reliability=EARLY), Fixed(9.0, 0.5, 0.0, name="late", reliability=[(0, 0), (1, 1)])
+    both = Objective(Combined([(early, 1.0), (late, 1.0)]))
+    assert [choose(pool(3, gone), both, 1).chosen for gone in (0.0, 0.01, 0.5, 1.0)] == [[2], [2], [0], [0]]
+    assert choose(pool(3, 0.5), both, 1).by == {"early": 1.0, "late": 0.5}
+    # Alone a scorer has no other to step back for.
+    assert choose(pool(3, 0.01), Objective(late), 1).chosen == choose(pool(3, 0.0), Objective(late), 1).chosen == [0]
+
+
+def test_a_floor_waits_until_its_scorer_is_trusted():
+    floor = QualityFloor(Fixed(0.9, 0.1, 0.2, 0.3, reliability=SLOW), 0.5)
+    early, late = (choose(pool(4, gone), Objective(floor), 2) for gone in (0.4, 0.6))
+    assert early.below_floor == [] and early.unmet == [] and late.below_floor == [1, 2]
+
+
+@pytest.mark.parametrize("curve", [0.5, "late", [(0.1,)], [(0, "a")], [], [(0.5, 0.1), (0.2, 0.3)], [(0, float("nan"))]])
+def test_a_reliability_that_is_no_curve_is_named(curve):
+    with pytest.raises(ValueError, match=r"The scorer odd .*reliability"):
+        Objective(Fixed(1.0, name="odd", reliability=curve))
 
 
 def test_enough_candidates_live_until_every_scorer_has_judged(flow_model):
     """With the node's defaults pruning was over after two of twenty steps, and a scorer that begins later never counted."""
-    late = Fixed(*range(16), name="late", min_progress=0.3)
+    late = Fixed(*range(16), name="late", reliability=SLOW)
     _, report = tiny.group(flow_model, 3, tiny.empty_latent(flow_model), 16, 4, steps=20, unary=late)
-    assert [len(r["seeds"]) for r in report["rounds"]] == [16, 8]
-    assert [r["step"] for r in report["rounds"]] == [0, 5] and report["rounds"][0]["unary"] is None and report["rounds"][1]["unary"]
-    assert any("until then 8 candidates are kept" in w for w in report["warnings"])
+    assert [(r["step"], len(r["seeds"])) for r in report["rounds"]] == [(0, 16), (9, 8)]
+    assert [r["by"]["late"] for r in report["rounds"]] == [0, pytest.approx(1)]
 
 
 def test_trust_begins_at_a_share_of_the_noise_and_not_of_the_steps(flow_model):
     """Image to image at denoise 0.4 starts where 60% of the noise are gone."""
-    late = Fixed(0.3, 0.2, 0.1, 0.0, name="late", min_progress=0.55)
+    late = Fixed(0.3, 0.2, 0.1, 0.0, name="late", reliability=SLOW)
     whole = tiny.group(flow_model, 3, tiny.empty_latent(flow_model), 4, 2, steps=10, scheduler="simple", unary=late)[1]
     part = tiny.group(flow_model, 3, tiny.picture_latent(flow_model), 4, 2, steps=10, scheduler="simple", denoise=0.4, unary=late)[1]
-    judged = lambda report: next(r["step"] for r in report["rounds"] if r["unary"])
-    assert (judged(whole), judged(part)) == (5, 0) and not part["warnings"]
-
-
-def test_nothing_is_removed_before_any_scorer_can_be_trusted(flow_model):
-    report = run(flow_model, Fixed(0.3, 0.2, 0.1, 0.0, min_progress=0.75))
-    assert [len(r["seeds"]) for r in report["rounds"]] == [4, 2] and report["rounds"][0]["step"] == 2
+    assert [r["rounds"][-1]["step"] for r in (whole, part)] == [4, 2]
 
 
 def test_one_broken_scorer_stops_the_run_before_sampling_and_names_itself(flow_model, monkeypatch):

@@ -13,7 +13,9 @@ from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from comfy_extras.nodes_flux import FluxKVCache
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.group_sampler import GroupReport, GroupSamplerNode
+from group_inference.sampling.choose import Objective
 from group_inference.sampling.group import GroupSampler
+from group_inference.sampling.plan import Schedule
 from group_inference.scorers.latent import LatentDistance
 from tiny import group
 
@@ -55,7 +57,8 @@ def test_the_report_holds_every_round(flow_model):
         assert len(r["unary"]) == n and [len(row) for row in r["pairwise"]] == [len(r["kept"])] * len(r["kept"])
         assert set(r["kept"]) < set(r["seeds"]) and r["status"] == "optimal" and r["bound"] >= r["objective"]
         chosen = [r["seeds"].index(s) for s in r["kept"]]
-        total = sum(r["unary"][i] for i in chosen) + 1.5 * sum(map(sum, r["pairwise"])) / 2
+        unary, pairwise = sum(r["unary"][i] for i in chosen), sum(map(sum, r["pairwise"])) / 2
+        total = r["by"][report["settings"]["unary"]] * unary + 1.5 * r["by"]["latent"] * pairwise
         assert r["objective"] == pytest.approx(total, rel=1e-4)
         assert set(r["seconds"]) == {"model", "preview", "scores", "solver"}
     assert report["rounds"][0]["sigma"] > report["rounds"][1]["sigma"]
@@ -200,7 +203,7 @@ def test_nothing_to_prune_needs_no_scorer_and_no_decoding(flow_model):
     assert report["seeds"] == [3, 4, 5] and report["rounds"] == []
 
 
-def test_progress_counts_steps_and_shows_all_living_candidates(flow_model, monkeypatch):
+def test_progress_counts_model_rows_and_shows_all_living_candidates(flow_model, monkeypatch):
     import latent_preview
 
     seen = []
@@ -208,7 +211,7 @@ def test_progress_counts_steps_and_shows_all_living_candidates(flow_model, monke
         latent_preview, "prepare_callback", lambda model, steps: lambda step, x0, x, total: seen.append((step, total, tuple(x0.shape)))
     )
     group(flow_model, 3, tiny.empty_latent(flow_model), candidates=5, size=2)
-    assert [s[0] for s in seen] == list(range(6)) and {s[1] for s in seen} == {6}
+    assert [s[0] + 1 for s in seen] == [5, 8, 10, 12, 14, 16] and {s[1] for s in seen} == {16}
     assert seen[0][2] == (1, 16, 16, 16)  # 3 left of 5: two columns, two rows of 8 x 8
     assert seen[-1][2] == (1, 16, 8, 16)
 
@@ -325,4 +328,4 @@ def test_a_fallback_preview_is_logged(flow_model, caplog):
 
 
 def test_it_is_an_ordinary_sampler():
-    assert isinstance(GroupSampler(comfy.samplers.sampler_object("euler"), 2, 2, 0.5, objective=None), comfy.samplers.Sampler)
+    assert isinstance(GroupSampler(comfy.samplers.sampler_object("euler"), Schedule(2), Objective()), comfy.samplers.Sampler)

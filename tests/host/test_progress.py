@@ -4,7 +4,7 @@ import comfy.model_sampling
 import comfy.supported_models
 import pytest
 import torch
-from group_inference.sampling.plan import first_step, noise_progress
+from group_inference.sampling.plan import noise_gone, noise_progress
 
 KINDS = {
     "flow": (comfy.model_sampling.ModelSamplingDiscreteFlow, {"shift": 3.0}),
@@ -24,9 +24,13 @@ def test_it_is_the_inverse_of_the_hosts_percentages(kind, percent):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_first_step_at_which_a_share_is_reached(kind):
+def test_the_noise_that_is_gone_after_each_step(kind):
     cls, settings = KINDS[kind]
     sampling = cls(type("Config", (), {"sampling_settings": settings}))
     sigmas = torch.tensor([float(sampling.percent_to_sigma(max(1e-6, i / 20))) for i in range(20)] + [0.0])
-    assert [first_step(sigmas, sampling, share) for share in (0.0, 0.05, 0.051, 0.15, 0.5, 1.0)] == [0, 0, 1, 2, 9, 19]
-    assert first_step(sigmas[:11], sampling, 0.8) == 9  # never reached: asked at the last step
+    assert noise_gone(sigmas, sampling) == pytest.approx([(i + 1) / 20 for i in range(20)], abs=0.0011)
+    # Image to image: halfway between the model's noise and the run's own.
+    assert noise_gone(sigmas[10:], sampling) == pytest.approx([(0.5 + (i + 1) / 20 + (i + 1) / 10) / 2 for i in range(9)] + [1], abs=0.0025)
+    # The first part of a split schedule ends with the best look that there will be.
+    assert noise_gone(sigmas[:5], sampling) == pytest.approx([0.05, 0.1, 0.15, 1], abs=0.0011)
+    assert noise_gone(sigmas[-2:], sampling) == [1.0]
