@@ -33,7 +33,7 @@ def with_plain_sampling(graph):
         graph[f"batch{i}"] = {"class_type": "ImageBatch", "inputs": {"image1": [f"batch{i - 1}", 0], "image2": images[i]}}
     for name, source in (("group", ["8", 0]), ("plain", [f"batch{size - 1}", 0])):
         scorers = {k: sampler[k] for k in ("unary", "pairwise", "lambda_score")}
-        scored = {"image": source, "output_group_size": size, **scorers}
+        scored = {"image": source, "output_group_size": size, **scorers, "objective": sampler["objective"]}
         graph[f"score {name}"] = {"class_type": "QIPSelector", "inputs": scored}
         graph[f"report {name}"] = {"class_type": "PreviewAny", "inputs": {"source": [f"score {name}", 3]}}
         graph[f"save {name}"] = {"class_type": "SaveImage", "inputs": {"images": source, "filename_prefix": name}}
@@ -88,17 +88,16 @@ def main():
     first = sampler["seed"]
     titles = {
         "plain": f"plain sampling, seeds {first} to {first + sampler['output_group_size'] - 1}",
-        "group": f"group of {sampler['output_group_size']} from {sampler['starting_candidates']}, seeds {', '.join(map(str, run['seeds']))}",
+        "group": f"group of {sampler['output_group_size']} from {run['plan']['start']}, seeds {', '.join(map(str, run['seeds']))}",
     }
     scored = {name: f"{title}:   " + "   ".join(f"{k} {v:.3f}" for k, v in figures[name].items()) for name, title in titles.items()}
     side_by_side([(scored[name], strips[name]) for name in ("plain", "group")]).save(OUTPUT / "side_by_side.png")
     (OUTPUT / "report.json").write_text(json.dumps(run, indent=1))
 
-    rows = run["model_rows"], sampler["starting_candidates"] * sampler["steps"]
     print(f"\nprompt: {graph['2']['inputs']['text']!r}\n\n{'':24}{'plain':>10}{'group':>10}")
     for name in figures["plain"]:
         print(f"{name:24}{figures['plain'][name]:10.3f}{figures['group'][name]:10.3f}")
-    print(f"\nmodel rows evaluated    {rows[0]:10d}   of {rows[1]} without pruning")
+    print(f"\n{run['plan']['in_words']}")
     print("seconds                 " + "   ".join(f"{part} {seconds:.2f}" for part, seconds in run["seconds"].items()))
     for warning in run["warnings"]:
         print(f"warning: {warning}")

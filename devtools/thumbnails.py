@@ -28,7 +28,7 @@ def graph_of(name, number):
     graph = json.loads((FOLDER / "api" / "garden.json").read_text(encoding="utf-8"))
     sampler, words = graph["7"]["inputs"], PROMPTS[number % len(PROMPTS)]
     graph["2"]["inputs"]["text"] = graph["5"]["inputs"]["scorer.text"] = words
-    sampler |= {"starting_candidates": 16, "seed": 100 * number}
+    sampler |= {"seed": 100 * number}
     graph["1"]["inputs"]["habits"] = False
     source = SOURCES.get(name)
     if not source:

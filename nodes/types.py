@@ -71,7 +71,7 @@ def objective_inputs():
     return [
         io.Float.Input(
             "lambda_score",
-            default=3.0,
+            default=2.0,
             min=0.0,
             max=1000.0,
             step=0.01,

@@ -20,7 +20,8 @@ from .record import Round
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
 SOLVERS = ("auto", "highs")
 TRIAL_SIZE = 64
-# Of what a look learns, where both are asked: as in the default, a balanced sum with lambda 3.
+# Of what a look learns, where both kinds are asked: with less the last look comes too early for quality, with more it costs
+# difference and brings no quality (docs/results.md).
 QUALITY_SHARE = 0.25
 
 

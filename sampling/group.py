@@ -42,7 +42,7 @@ class GroupSampler(Sampler):
         plan = self.schedule.plan(rows, gone, self.objective, price)
         if plan.looks and not self.objective.scorers:
             raise ValueError(
-                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates (schedule paper)."
+                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
             )
         return plan
 

@@ -13,7 +13,7 @@ SCHEDULES = ("budget", "paper")
 # A selection of more takes longer than the model would.
 MOST_CANDIDATES = 1024
 # Of a budget: how many times the group may be left after a look, and at how many steps looks are tried.
-KEEPS, TRIED_STEPS, MOST_LOOKS = (1.5, 2, 3, 4, 6, 8), 8, 3
+KEEPS, TRIED_STEPS, MOST_LOOKS = (2, 3, 4, 6, 8), 8, 3
 
 
 class Look(NamedTuple):
@@ -91,6 +91,8 @@ class Schedule:
     def __post_init__(self):
         check_whole_numbers(starting_candidates=self.starting_candidates, output_group_size=self.output_group_size)
         check_numbers(pruning_ratio=self.pruning_ratio, start_percent=self.start_percent, budget=self.budget)
+        if self.kind not in SCHEDULES:
+            raise ValueError(f"schedule is {self.kind!r}, but must be one of {', '.join(SCHEDULES)}.")
 
     def plan(self, rows, gone, objective, price=0.0):
         """The Plan for a latent of so many rows, of which more than one replace starting_candidates. gone [steps]: see noise_gone;
@@ -170,7 +172,7 @@ def _ways(end, by_scores, last, breadth):
     known = [max(by_scores[: i + 1]) for i in range(len(by_scores))]
     marks = [i / TRIED_STEPS * known[-1] for i in range(TRIED_STEPS + 1)]
     tried = sorted({0, last, *(bisect.bisect_left(known, mark) for mark in marks)})
-    keeps = sorted({math.ceil(share * end) for share in KEEPS} - {end}, reverse=True)
+    keeps = [times * end for times in reversed(KEEPS)]
     for count in range(1, MOST_LOOKS + 1):
         for at in (steps for steps in combinations(tried, count) if steps[-1] >= last):
             for left in combinations(keeps, count - 1):

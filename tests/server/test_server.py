@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def graph():
     """The garden workflow, cut down: 4 of 16 in 8 steps."""
     graph = json.loads((ROOT / "workflows" / "api" / "garden.json").read_text())
-    graph["7"]["inputs"] |= {"starting_candidates": 16, "steps": 8, "seed": 3}
+    graph["7"]["inputs"] |= {"schedule": "paper", "starting_candidates": 16, "start_percent": 0.15, "steps": 8, "seed": 3}
     return graph
 
 
@@ -53,6 +53,8 @@ def with_stock_sampler(graph, seed):
         "objective",
         "solver_time_limit",
         "solver",
+        "schedule",
+        "budget",
     )
     graph["7"] = {
         "class_type": "KSampler",
@@ -82,7 +84,17 @@ def test_the_custom_sampling_graph(server, graph):
     graph["7"]["inputs"]["seed"] = 31  # an older host tells no outputs of what it has done before
     expected = run(server, graph)
     settings = graph["7"]["inputs"]
-    shared = ("starting_candidates", "output_group_size", "pruning_ratio", "lambda_score", "unary", "pairwise", "vae", "start_percent")
+    shared = (
+        "starting_candidates",
+        "output_group_size",
+        "pruning_ratio",
+        "lambda_score",
+        "unary",
+        "pairwise",
+        "vae",
+        "start_percent",
+        "objective",
+    )
     graph |= {
         "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": settings["sampler_name"]}},
         "21": {"class_type": "GroupSampler", "inputs": {"sampler": ["20", 0], **{k: settings[k] for k in shared}}},
@@ -159,7 +171,7 @@ def test_a_node_that_mixes_a_batch_is_known_as_the_server_loads_it(server, graph
     assert np.abs(images(server, entry, "9")[0].astype(int) - alone).max() <= 1
 
 
-def test_warnings_are_shown_on_the_node(server, graph):
+def test_plan_and_warnings_are_shown_on_the_node(server, graph):
     graph["7"]["inputs"] |= {"starting_candidates": 5, "model": ["mixing", 0], "seed": 4242}
     graph["mixing"] = {"class_type": "Mahiro", "inputs": {"model": ["1", 0]}}
     listener, texts = websocket.create_connection(f"ws://127.0.0.1:{server.port}/ws?clientId=reader", timeout=60), []
@@ -172,7 +184,9 @@ def test_warnings_are_shown_on_the_node(server, graph):
         elif isinstance(message, str) and json.loads(message)["type"] in ("execution_success", "execution_error"):
             break
     listener.close()
-    assert texts == [("7", report(server.wait(prompt))["warnings"][0])]
+    found = report(server.wait(prompt))
+    words = found["plan"]["in_words"]
+    assert texts == [("7", f"Plan: {words}"), ("7", f"{found['warnings'][0]}\nTook: {words}")]
 
 
 def test_interrupt_while_sampling_and_the_next_prompt(server, graph):
@@ -204,6 +218,8 @@ def test_the_live_preview_shows_all_living_candidates(server, graph):
     while True:
         message = listener.recv()
         if isinstance(message, bytes):
+            if b"\xff\xd8" not in message:  # the plan, in words
+                continue
             sizes.append(Image.open(io.BytesIO(message[message.index(b"\xff\xd8") :])).size)
             continue
         message = json.loads(message)
@@ -214,7 +230,8 @@ def test_the_live_preview_shows_all_living_candidates(server, graph):
     listener.close()
     assert server.error(server.wait(prompt)) is None
     assert sizes[0][0] == sizes[0][1] and len(sizes) == 8
-    assert steps[-1] == (8, 8)
+    values, (whole,) = [value for value, _ in steps], {most for _, most in steps}
+    assert len(values) == 8 and values == sorted(values) and values[-1] == whole > 8 * 4
 
 
 def set_input(node, name, value):

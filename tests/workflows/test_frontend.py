@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import shipped
-from group_inference.sampling.plan import Plan, paper_plan
+from group_inference.sampling.plan import paper_plan
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
@@ -71,17 +71,29 @@ def note_of(name):
 
 
 @pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
-def test_its_note_counts_the_steps_rightly(name):
+def test_its_note_says_what_it_costs(name):
     nodes = shipped.api_form(name).values()
     inputs = {key: value for node in nodes for key, value in node["inputs"].items() if not isinstance(value, list)}
     kept, steps = inputs["output_group_size"], inputs["sigmas"].count(",") if "sigmas" in inputs else inputs["steps"]
-    # A split schedule chooses on its first part.
-    looks = paper_plan(
-        inputs["starting_candidates"], kept, inputs.get("step", steps), inputs["pruning_ratio"], inputs["start_percent"]
-    ).looks
-    total = Plan(inputs["starting_candidates"], kept, steps, looks).rows
     words = "videos" if "codec" in inputs else "pictures"
+    if inputs["schedule"] == "budget":
+        budget = f"{inputs['budget']:g} times the work of {kept} plain {words}"
+        assert f"It takes at most {budget}, looks at the candidates included." in note_of(name)
+        return
+    # A split schedule chooses on its first part.
+    chosen_on = inputs.get("step", steps)
+    plan = paper_plan(inputs["starting_candidates"], kept, chosen_on, inputs["pruning_ratio"], inputs["start_percent"])
+    total = plan.rows() + kept * (steps - chosen_on)
     assert f"It takes {total} steps in all; {kept} plain {words} take {kept * steps}." in note_of(name)
+
+
+@pytest.mark.parametrize("name", ["batch_of_pictures", "custom_sampling"])
+def test_a_workflow_from_before_there_was_a_budget_keeps_the_papers_schedule(seen, name):
+    for found in seen[name].values():
+        (schedule,) = [node["inputs"]["schedule"] for node in found["api"].values() if "schedule" in node["inputs"]]
+        assert schedule == "paper"
+    (values,) = [n["widgets_values"] for n in shipped.browser_form(name)["nodes"] if n["type"] in ("GroupKSampler", "GroupSampler")]
+    assert "paper" not in values[-1:] and "budget" not in values
 
 
 @pytest.mark.parametrize("name", shipped.NAMES)

@@ -13,7 +13,7 @@ from PIL import Image
 SIDE, STEPS, CANDIDATES, SIZE = 64, 4, 4, 2
 SMALL = {
     "width": SIDE, "height": SIDE, "length": 9, "frames_number": 9, "steps": STEPS, "step": 2, "megapixels": 0.01,
-    "starting_candidates": CANDIDATES, "output_group_size": SIZE, "start_percent": 0.0, "sigmas": "1.0, 0.8, 0.5, 0.25, 0.0",
+    "starting_candidates": CANDIDATES, "output_group_size": SIZE, "start_percent": 0.0, "schedule": "paper", "sigmas": "1.0, 0.8, 0.5, 0.25, 0.0",
 }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def test_the_first_step_at_guidance_1_is_an_option(server):
 def test_it_runs_from_the_shell(server, tmp_path):
     """Videos and report end up in the folder that was asked for."""
     size = ["EmptyHunyuanLatentVideo.width=64", "EmptyHunyuanLatentVideo.height=64", "EmptyHunyuanLatentVideo.length=5"]
-    group = ["Group KSampler.steps=3", "Group KSampler.starting_candidates=3", "Group KSampler.seed=9"]
+    group = ["Group KSampler.steps=3", "Group KSampler.schedule=paper", "Group KSampler.starting_candidates=3", "Group KSampler.seed=9"]
     settings = [part for setting in ["Prompt.value=a hare", *size, *group] for part in ("--set", setting)]
     command = [sys.executable, "-m", "devtools.run", shipped.FOLDER / "wan_text_to_video.json", "--server", server.address]
     done = subprocess.run([*command, "--output", tmp_path, *settings], cwd=shipped.ROOT, capture_output=True, text=True)
