@@ -9,6 +9,7 @@ python3 dev.py run workflows/garden.json --set 7.seed=5
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench groups [...]        what a group is worth and costs, beside other methods (--help says what else)
 python3 dev.py bench previews [...]      which scores of which previews can be trusted when, and what a look costs
+python3 dev.py bench cost [...]          what a run takes, of what, and how well its plan counted that
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
 python3 dev.py bench scorers [...]       what scoring costs
 python3 dev.py bench memory [...]        peak memory against the number of candidates, beside the stock sampler
@@ -49,7 +50,7 @@ def serve(host, arguments):
 
 def bench(host, arguments):
     if arguments[:1] not in (["solver"], ["scorers"], ["memory"], ["groups"], ["previews"]):
-        print("dev.py bench needs to know what: groups, previews, solver, scorers or memory.", file=sys.stderr)
+        print("dev.py bench needs to know what: groups, previews, cost, solver, scorers or memory.", file=sys.stderr)
         return 2
     return run(host, "-m", f"devtools.bench_{arguments[0]}", *arguments[1:])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from group_inference.sampling.choose import Objective, choose
-from group_inference.sampling.plan import Schedule
+from group_inference.sampling.schedule import Schedule
 from group_inference.scorers.dinov2 import PatchDistance
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.pool import Pool

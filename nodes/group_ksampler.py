@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape, check_whole_numbers
-from ..sampling.plan import Schedule, noise_gone
+from ..sampling.plan import noise_gone
 from ..sampling.rows import pick
+from ..sampling.schedule import Schedule
 from .types import CATEGORY, group_inputs
 
 

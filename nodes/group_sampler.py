@@ -3,8 +3,8 @@ from comfy_api.latest import io
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
-from ..sampling.plan import Schedule
 from ..sampling.rows import pick
+from ..sampling.schedule import Schedule
 from .types import CATEGORY, group_inputs
 
 

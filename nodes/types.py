@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..sampling.choose import OBJECTIVES, SOLVERS
-from ..sampling.plan import SCHEDULES
+from ..sampling.schedule import SCHEDULES
 
 CATEGORY = "sampling/group"
 GroupUnary = io.Custom("GROUP_UNARY")

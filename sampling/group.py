@@ -14,7 +14,7 @@ REMEMBERED_RUNS = 8
 class GroupSampler(Sampler):
     """A comfy Sampler around any other: takes noise for one latent (or B), returns the K jointly best, best first.
 
-    Candidate i is what `sampler` alone gives with seed + i and batch size 1. schedule: see plan.Schedule; a latent of B > 1 rows
+    Candidate i is what `sampler` alone gives with seed + i and batch size 1. schedule: see schedule.Schedule; a latent of B > 1 rows
     starts B candidates. objective: see choose.Objective. vae: for the pictures that are scored. batch_index: that of the
     incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of a picture of
     them all, for SamplerCustomAdvanced's second output.

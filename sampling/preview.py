@@ -15,8 +15,7 @@ from .work import decode_work
 
 CHUNK = 8
 KEY_FRAMES = 4
-# Scorers look at 224 to 518 pixels. Four frames of half the side have as many pixels as one picture, so a pool of videos takes no
-# more memory than one of pictures.
+# Four frames of half the side have as many pixels as one picture, so a pool of videos takes no more memory than one of pictures.
 LONGEST_SIDE, LONGEST_SIDE_OF_FRAMES = 512, 256
 
 
@@ -50,7 +49,8 @@ class Previewer:
 
         Of a video [B, C, T, h, w] with T > 1 its F key frames, each decoded alone: [B, F, H, W, 3], longest side at most 256.
         """
-        shown, parts, longest = key_frames(x0), [], self._longest(x0.shape)
+        shown, parts = key_frames(x0), []
+        longest = LONGEST_SIDE if len(shown) == 1 else LONGEST_SIDE_OF_FRAMES
         for chunk in x0.split(CHUNK):
             comfy.model_management.throw_exception_if_processing_interrupted()
             frames = [chunk[:, :, t : t + 1] for t in shown] if x0.ndim == 5 else [chunk]
@@ -61,38 +61,22 @@ class Previewer:
         """Operations for the picture of one latent of this shape [1, C, ..., h, w], all its key frames."""
         if self.vae is None or len(shape) < 4:
             return 0
-        height, width = self.decoded_size(shape)
+        height, width = self._decoded_size(shape)
         return decode_work(self.vae, height, width) * len(key_frames(torch.empty(shape, device="meta")))
 
     def in_words(self, shape):
         """What decodes such a latent, for the report."""
-        return self.decoder if self.vae is None else "{} at {} x {} pixels".format(self.decoder, *reversed(self.decoded_size(shape)))
+        return self.decoder if self.vae is None else "{} at {} x {} pixels".format(self.decoder, *reversed(self._decoded_size(shape)))
 
-    def decoded_size(self, shape):
-        """(height, width) in pixels that the VAE decodes of such a latent."""
-        times = self._averaged(shape, self._longest(shape))
-        return tuple(math.ceil(side / times) * self._scale for side in shape[-2:])
-
-    def _longest(self, shape):
-        return LONGEST_SIDE_OF_FRAMES if len(shape) == 5 and shape[2] > 1 else LONGEST_SIDE
-
-    def _averaged(self, shape, longest):
-        """How many places of a latent, each way, are averaged into one before a VAE decodes it: as many as leave it `longest` pixels."""
-        return max(1, int(max(shape[-2:]) * self._scale) // longest)
-
-    @property
-    def _scale(self):
-        """Pixels of a latent's place, each way; 1 where a VAE does not say."""
+    def _decoded_size(self, shape):
+        """(height, width) in pixels of such a latent's picture."""
         scale = getattr(self.vae, "spacial_compression_decode", lambda: 1)()
-        return scale if isinstance(scale, int | float) else 1
+        return tuple(round(side * scale) for side in shape[-2:])
 
     def _decode(self, x0, longest):
         if self.vae is None:
             images = torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0])
         else:
-            if x0.ndim > 3 and (times := self._averaged(x0.shape, longest)) > 1:
-                averaged = F.avg_pool2d(x0.flatten(0, -4), times, ceil_mode=True, count_include_pad=False)
-                x0 = averaged.reshape(*x0.shape[:-2], *averaged.shape[-2:])
             images = self.vae.decode(self.model.process_latent_out(x0.float())).float().cpu()
             if images.ndim == 5:
                 images = images[:, 0]

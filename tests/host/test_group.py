@@ -15,7 +15,7 @@ from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.group_sampler import GroupReport, GroupSamplerNode
 from group_inference.sampling.choose import Objective
 from group_inference.sampling.group import GroupSampler
-from group_inference.sampling.plan import Schedule
+from group_inference.sampling.schedule import Schedule
 from group_inference.scorers.latent import LatentDistance
 from tiny import group
 

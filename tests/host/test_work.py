@@ -98,24 +98,12 @@ def test_looks_are_a_small_part_of_a_run_and_their_price_is_about_right(model):
     guider, row, channels = model()
     previewer = Previewer.__new__(Previewer)
     previewer.vae, shape = vae(channels), (1, channels, 128, 128)
-    assert previewer.decoded_size(shape) == (512, 512)
     seeing, scorers = eyes()
-    looking = counted(lambda: previewer.vae.first_stage_model.decoder(meta(1, channels, 64, 64))) + seeing
+    looking = counted(lambda: previewer.vae.first_stage_model.decoder(meta(1, channels, 128, 128))) + seeing
     price = work.look_price(guider, shape, previewer, scorers)
     assert 0.4 < price / (looking / row) < 2.5
-    # Of the plan with 24 looks, previews and scores take at most 15% of what the model does; the paper's 120 looks at full size took 30% on SDXL.
+    # With the 24 looks of such a plan previews and scores take at most 15% of what the model does; the paper's 120 take a half of it on SDXL.
     assert 24 * looking < 0.15 * 192 * row
-
-
-@pytest.mark.parametrize(("channels", "scale", "shape", "size"), [
-    (4, 8, (1, 4, 96, 96), (768, 768)), (4, 8, (1, 4, 192, 64), (512, 176)), (4, 1, (1, 4, 128, 128), (128, 128)),
-    (16, 8, (1, 16, 5, 90, 160), (144, 256)), (16, 8, (1, 16, 1, 128, 128), (512, 512)),
-])  # fmt: skip
-def test_pictures_are_decoded_no_larger_than_they_are_looked_at(channels, scale, shape, size):
-    previewer = Previewer.__new__(Previewer)
-    previewer.vae = vae(channels, scale)
-    found = previewer.decoded_size(shape)
-    assert all(abs(a - b) <= scale for a, b in zip(found, size, strict=True)), found
 
 
 def test_a_row_is_counted_for_each_conditioning_that_is_evaluated():

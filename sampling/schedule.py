@@ -1,0 +1,43 @@
+"""What the user says of a plan."""
+
+from dataclasses import dataclass
+
+from .inputs import check_numbers, check_whole_numbers
+from .plan import budget_plan, paper_plan
+
+SCHEDULES = ("budget", "paper")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """kind: "budget" plans with `budget`, how many times the work of K plain images a run may take;
+    "paper" with the other three, see paper_plan. Raises ValueError for what cannot be."""
+
+    output_group_size: int
+    starting_candidates: int = 16
+    pruning_ratio: float = 0.5
+    start_percent: float = 0.0
+    kind: str = "paper"
+    budget: float = 2.4
+
+    def __post_init__(self):
+        check_whole_numbers(starting_candidates=self.starting_candidates, output_group_size=self.output_group_size)
+        check_numbers(pruning_ratio=self.pruning_ratio, start_percent=self.start_percent, budget=self.budget)
+        if self.kind not in SCHEDULES:
+            raise ValueError(f"schedule is {self.kind!r}, but must be one of {', '.join(SCHEDULES)}.")
+
+    def plan(self, rows, gone, objective, price=0.0):
+        """The Plan for a latent of so many rows, of which more than one replace starting_candidates. gone [steps]: see noise_gone;
+        objective: see choose.Objective; price: see Plan."""
+        given = rows if rows > 1 else None
+        trusted = [next((i for i, now in enumerate(gone) if now >= share), len(gone) - 1) for share in objective.trusted_from]
+        first, last = (min(trusted), max(trusted)) if trusted else (0, 0)
+        if self.kind == "budget":
+            by_latents, by_scores = (tuple(objective.knows(now, scored) for now in gone) for scored in (False, True))
+            return budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, last, given)
+        start = given or self.starting_candidates
+        return paper_plan(start, self.output_group_size, len(gone), self.pruning_ratio, self.start_percent, first, last, price)
+
+    def settings(self):
+        """For the report, by the names of the nodes' inputs."""
+        return {"schedule" if name == "kind" else name: value for name, value in vars(self).items()}
