@@ -22,7 +22,7 @@ load_pack()
 from group_inference.garden.scenes import caption  # noqa: E402
 
 from . import pools  # noqa: E402
-from .policies import best_of, offered, plain, random_schedule, read, reference  # noqa: E402
+from .policies import best_of, budgets, offered, plain, random_schedule, read, reference  # noqa: E402
 from .replay import COUNTS, figures, measure_costs, replay, took  # noqa: E402
 from .rivals import Rival, rivals  # noqa: E402
 from .statistics import cell, interval, machine, plot, table  # noqa: E402
@@ -31,9 +31,10 @@ SHOWN = {"u": 4, "distance": 3, "smallest": 3, "vendi": 2, "right": 3, "distinct
 GAINS = {"objective": 2, "vendi": 2, "smallest": 3, "right": 3, "distinct": 3, "answers": 3, "pixels": 3}
 COSTS = {"rows": 0, "looks": 0, "seconds": 2}
 SAME_SEEDS = "plain, the rivals' seeds"
-# Of a pool's disjoint parts, so that figures of small policies do not hang on the luck of one.
-MOST_BLOCKS = 16
-FAMILIES = ("plain", "finished", "text alone", "by half", "objectives", "free", "searched", "rivals")
+DEFAULT_BUDGET = 2.4
+# Of a pool's disjoint parts, so that figures of small policies do not hang on the luck of one; where nothing is chosen more cost nothing.
+MOST_BLOCKS, MOST_PLAIN_BLOCKS = 4, 16
+FAMILIES = ("plain", "finished", "text alone", "budget", "by half", "objectives", "free", "searched", "rivals")
 MEANING = """u: cosine of CLIP text and picture; distance, smallest: mean and least 1 - cos of DINOv2 patches; vendi: effective number of pictures.
 Never seen by a selection: right: share that shows all that is asked; distinct: different values of what the prompt leaves open, over K;
 answers: the same among right pictures; pixels: root mean square difference at 8 x 8. ±: half of the 95% bootstrap interval over prompts.
@@ -59,7 +60,8 @@ class Bench:
                     policies = {size: self.policies(size, arrays) for size in self.options.sizes}
                 for size in self.options.sizes:
                     for policy in policies[size]:
-                        starts = range(0, len(seeds) - policy.candidates + 1, policy.candidates)[:MOST_BLOCKS]
+                        blocks = MOST_BLOCKS if policy.candidates > size else MOST_PLAIN_BLOCKS
+                        starts = range(0, len(seeds) - policy.candidates + 1, policy.candidates)[:blocks]
                         self.note(size, policy.name, [self.worth(scene, arrays, replay(policy, arrays, first)) for first in starts])
                 if self.options.rivals:
                     self.rivals(scene, seeds[: self.options.rivals], arrays)
@@ -83,7 +85,8 @@ class Bench:
         if outcome is None:
             raise SystemExit(f"--looks must have the first steps, until {paper.name} is down to {size}.")
         naive, self.equal[size] = best_of(size, most, outcome, self.costs, self.setting.steps)
-        ours = [paper, *offered(size, most), *(p for p in self.options.schedule if p.size == size)]
+        planned = budgets(size, most, arrays["progress"], self.world.price)
+        ours = [paper, *planned, *offered(size, most), *(p for p in self.options.schedule if p.size == size)]
         rng = np.random.default_rng(size)
         searched = list({p.name: p for p in (random_schedule(rng, size, most) for _ in range(self.options.search))}.values())
         for policy in searched:
@@ -91,6 +94,9 @@ class Bench:
         for policy in naive:
             self.families[policy.name] = "text alone" if "text alone" in policy.name else "finished"
         for policy in ours:
+            if policy in planned:
+                self.families[policy.name] = "budget"
+                continue
             changed = policy.kind != "paper" or policy.weight != 1.5 or policy.scorers == ("latent",)
             self.families[policy.name] = "free" if policy.rounds else "objectives" if changed else "by half"
         self.families[plain(size).name] = "plain"
@@ -154,6 +160,19 @@ class Bench:
         print(f"\nGroups of {size}: no cheaper schedule gained more on half of the prompts; the other half's figures\n")
         print(table(("", *COSTS, "chosen by", *GAINS), rows), flush=True)
 
+    def directions(self, size):
+        """What is not as promised of the default budget: more distance than plain sampling and not fewer right pictures, within what so
+        many prompts can tell, for no more than the budget."""
+        (name,) = [p for p in self.found[size] if p == f"budget {DEFAULT_BUDGET:g}"]
+        found, count = self.summaries(size)[name], size * self.setting.steps
+        rows, looks = (found[what][0] for what in ("rows", "looks"))
+        promises = {
+            "the distance is not above plain sampling's": found["gain objective"][1] > 0 and found["gain vendi"][1] > 0,
+            "fewer pictures are right": found["gain right"][2] >= 0,
+            "the budget is not kept": rows + self.world.price * looks <= DEFAULT_BUDGET * count,
+        }
+        return [what for what, kept in promises.items() if not kept]
+
     def save(self, folder):
         sizes = {size: self.summaries(size) for size in self.found}
         text = json.dumps({
@@ -189,6 +208,7 @@ def main():
     parser.add_argument("--steps", type=int, nargs="+", default=[20])
     parser.add_argument("--schedule", action="append", default=[], help='a free schedule more: "64: 5%% 16 latent, 50%% 4 clip+dinov2"')
     parser.add_argument("--search", type=int, default=0, help="random schedules: half of the prompts choose, half report")
+    parser.add_argument("--check", action="store_true", help="fail unless the default budget keeps what it promises, see directions")
     parser.add_argument("--rivals", type=int, default=16, help="how many seeds each rival gets; 0 leaves them out")
     options = parser.parse_args()
     if 0 < options.rivals < max(options.sizes) or options.rivals > options.candidates:
@@ -201,6 +221,7 @@ def main():
         options.prompts = 12
     torch.set_num_threads(1)
     pools.FOLDER.mkdir(parents=True, exist_ok=True)
+    failed = []
     with torch.inference_mode():
         for names in product(options.garden, options.guidance, options.steps):
             bench = Bench(pools.Setting(*names), options)
@@ -210,8 +231,11 @@ def main():
                 if options.search:
                     bench.print_search(size)
             bench.save(pools.FOLDER)
+            if options.check:
+                failed += [f"{bench.setting.name}, groups of {size}: {what}" for size in options.sizes for what in bench.directions(size)]
     print(f"\n{MEANING}\n" + ", ".join(f"{name} {value}" for name, value in machine().items()))
     print(f"See {pools.FOLDER}/groups_*.json and .png")
+    return "\n".join(failed)
 
 
 if __name__ == "__main__":

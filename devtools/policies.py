@@ -1,11 +1,17 @@
 """Which policies bench groups compares: what this pack offers, and what can be done by finishing pictures and choosing."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .replay import BOTH, PAIRWISE, UNARY, Outcome, Policy
 
 LATENT, PICTURES, TEXT = ("latent",), ("dinov2",), ("clip",)
 SIZES = (16, 32, 64, 128, 256)
+BUDGETS = (1.5, 2.4, 3.5, 6.0)
+SHIPPED = {"kind": "balanced", "weight": 2.0}
+# As tests/host/test_work.py counts it for a VAE at 1024 x 1024, with guidance.
+SDXL_PRICE = 0.6
 
 
 def plain(size):
@@ -48,6 +54,21 @@ def offered(size, most):
         found += [Policy(written(m, rounds), m, size, rounds=rounds) for rounds in (free, few)]
     late = ((0.2, 2 * size, PICTURES), (0.5, size, BOTH))
     return found + [Policy(written(16, late), 16, size, rounds=late) for _ in range(2 * size < 16 <= most)]
+
+
+def budgets(size, most, gone, price):
+    """The schedule budget with the nodes' defaults, looks at the price that they have here and as on SDXL, and with the paper's objective."""
+    found = []
+    for budget in BUDGETS:
+        for name, cost, how in (("", price, SHIPPED), (", looks as on SDXL", SDXL_PRICE, SHIPPED), (", paper 1.5", price, {})):
+            policy = Policy(f"budget {budget:g}{name}", most, size, budget=budget, price=cost, **how)
+            try:
+                start = policy.plan(gone).start
+            except ValueError:  # too small a budget for looks this dear
+                continue
+            if start <= most:
+                found.append(replace(policy, candidates=start))
+    return found
 
 
 def written(count, rounds):

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from group_inference.garden import loader
 from group_inference.garden.scenes import ATTRIBUTES, OPEN, caption, open_scenes
 from group_inference.garden.training import dinov2 as classifier
-from group_inference.sampling.plan import noise_progress
+from group_inference.sampling.plan import noise_gone
 from group_inference.sampling.preview import Previewer
+from group_inference.sampling.work import look_price
 from group_inference.scorers import weights
 from group_inference.scorers.clip import Clip
 from group_inference.scorers.dinov2 import Dinov2, PatchDistance
@@ -72,11 +73,20 @@ class World:
         self.clip_scorer, self.pairwise = Clip.shared("garden-clip"), {"dinov2": PatchDistance(Dinov2.shared("garden-dinov2"))}
         sampling, setting = self.model.get_model_object("model_sampling"), self.setting
         self.sigmas = comfy.samplers.calculate_sigmas(sampling, setting.scheduler, setting.steps)
-        self.progress = [noise_progress(sampling, float(sigma)) for sigma in self.sigmas[1:-1]] + [1.0]
+        self.progress = noise_gone(self.sigmas, sampling)
 
     def unary(self, text):
         """{name: scorer} for a prompt."""
         return {"clip": TextImage(self.clip_scorer, text)}
+
+    @property
+    def price(self):
+        """Of a look by the paper's scorers, in model rows, as a run counts it."""
+        guider = comfy.samplers.CFGGuider(self.model)
+        guider.inner_model, guider.conds = self.model.model, {"positive": [{}], "negative": [{}]}
+        guider.set_cfg(self.setting.guidance)
+        scorers = [*self.unary("").values(), *self.pairwise.values()]
+        return look_price(guider, (1, CHANNELS, SIDE, SIDE), self.previewer, scorers)
 
     def encoded(self, text):
         return nodes.CLIPTextEncode().encode(self.clip, text)[0]

@@ -65,6 +65,11 @@ class Plan:
     def _alive(self):
         return [self.start, *(look.keep for look in self.looks)]
 
+    def as_data(self):
+        """For the report."""
+        looks = [look._asdict() for look in self.looks]
+        return {**vars(self), "looks": looks, "rows": self.rows(), "looked": self.looked(), "cost": self.cost, "in_words": str(self)}
+
     def __str__(self):
         """As users read it."""
         how = {True: "by their scores", False: "by their latents"}

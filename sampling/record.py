@@ -65,14 +65,7 @@ class Run:
         """The report: six significant digits, and null for what JSON cannot hold or for distances of more than 64 pictures."""
         own = {name: value for name, value in vars(self).items() if name not in ("rounds", "plan")}
         if self.plan is not None:
-            looks = [look._asdict() for look in self.plan.looks]
-            own["plan"] = {
-                **vars(self.plan),
-                "looks": looks,
-                "looked": self.plan.looked(),
-                "cost": self.plan.cost,
-                "in_words": str(self.plan),
-            }
+            own["plan"] = self.plan.as_data()
         return json.dumps({"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]})
 
 

@@ -1,6 +1,7 @@
 """A replayed policy selects what a real run of the pack selects with the same settings."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import nodes
@@ -41,7 +42,7 @@ def run(world, policy):
         out = GroupKSampler.execute(
             world.model, SEED, SETTING.steps, SETTING.guidance, SETTING.sampler, SETTING.scheduler, world.encoded(text), world.encoded(""),
             {"samples": torch.zeros(1, 16, 8, 8)}, 1.0, policy.candidates, policy.size, policy.pruning_ratio, policy.weight, unary, pair,
-            world.vae, policy.start_percent, policy.kind,
+            world.vae, policy.start_percent, policy.kind, schedule="paper" if policy.budget is None else "budget", budget=policy.budget or 1.0,
         )  # fmt: skip
     return json.loads(out.args[1])
 
@@ -54,12 +55,15 @@ POLICIES = [
     replay.Policy("log_det", CANDIDATES, 3, kind="log_det"),
     replay.Policy("latent", CANDIDATES, 3, scorers=("clip", "latent")),
     replay.Policy("by text alone", CANDIDATES, 3, scorers=("clip",)),
+    replay.Policy("budget", CANDIDATES, 2, kind="balanced", weight=2.0, budget=4.15),
+    replay.Policy("budget, max_min", CANDIDATES, 2, kind="max_min", budget=4.15),
     replay.Policy("best of finished", CANDIDATES, 4, pruning_ratio=0.0),
 ]
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
 def test_a_replay_selects_what_a_run_selects(world, arrays, policy):
+    policy = replace(policy, price=world.price)
     report, outcome = run(world, policy), replay.replay(policy, arrays)
     assert report["seeds"] == [SEED + i for i in outcome.indices]
     assert report["model_rows"] == outcome.rows
