@@ -28,6 +28,8 @@ import sys
 from devtools.host import ROOT, HostError, find_host
 from devtools.server import device_arguments, user_folders
 
+BENCHES = ("groups", "previews", "cost", "solver", "scorers", "memory")
+
 
 def run(host, *command):
     """Run the host's Python in this folder; its exit status."""
@@ -49,8 +51,8 @@ def serve(host, arguments):
 
 
 def bench(host, arguments):
-    if arguments[:1] not in (["solver"], ["scorers"], ["memory"], ["groups"], ["previews"]):
-        print("dev.py bench needs to know what: groups, previews, cost, solver, scorers or memory.", file=sys.stderr)
+    if not arguments or arguments[0] not in BENCHES:
+        print(f"dev.py bench needs to know what: {', '.join(BENCHES)}.", file=sys.stderr)
         return 2
     return run(host, "-m", f"devtools.bench_{arguments[0]}", *arguments[1:])
 

@@ -22,8 +22,8 @@ load_pack()
 from group_inference.garden.scenes import caption  # noqa: E402
 
 from . import pools  # noqa: E402
-from .policies import best_of, budgets, offered, plain, random_schedule, read, reference  # noqa: E402
-from .replay import COUNTS, figures, measure_costs, replay, took  # noqa: E402
+from .policies import SHIPPED, SIZES, best_of, budgets, offered, plain, random_schedule, read, reference  # noqa: E402
+from .replay import BOTH, COUNTS, Outcome, Policy, figures, measure_costs, replay, took  # noqa: E402
 from .rivals import Rival, rivals  # noqa: E402
 from .statistics import cell, interval, machine, plot, table  # noqa: E402
 
@@ -34,7 +34,7 @@ SAME_SEEDS = "plain, the rivals' seeds"
 DEFAULT_BUDGET = 2.4
 # Of a pool's disjoint parts, so that figures of small policies do not hang on the luck of one; where nothing is chosen more cost nothing.
 MOST_BLOCKS, MOST_PLAIN_BLOCKS = 4, 16
-FAMILIES = ("plain", "finished", "text alone", "budget", "by half", "objectives", "free", "searched", "rivals")
+FAMILIES = ("plain", "finished", "text alone", "budget", "by half", "objectives", "free", "searched", "drafts", "rivals")
 MEANING = """u: cosine of CLIP text and picture; distance, smallest: mean and least 1 - cos of DINOv2 patches; vendi: effective number of pictures.
 Never seen by a selection: right: share that shows all that is asked; distinct: different values of what the prompt leaves open, over K;
 answers: the same among right pictures; pixels: root mean square difference at 8 x 8. ±: half of the 95% bootstrap interval over prompts.
@@ -63,6 +63,8 @@ class Bench:
                         blocks = MOST_BLOCKS if policy.candidates > size else MOST_PLAIN_BLOCKS
                         starts = range(0, len(seeds) - policy.candidates + 1, policy.candidates)[:blocks]
                         self.note(size, policy.name, [self.worth(scene, arrays, replay(policy, arrays, first)) for first in starts])
+                if self.options.drafts:
+                    self.drafts(scene, seeds, arrays)
                 if self.options.rivals:
                     self.rivals(scene, seeds[: self.options.rivals], arrays)
 
@@ -120,6 +122,22 @@ class Bench:
                     at = 0 if rival.together else first
                     found.append(figures(own, scene, list(range(at, at + size))) | costs)
                 self.note(size, rival.name, found)
+
+    def drafts(self, scene, seeds, arrays):
+        """All candidates in a few steps from their own noise; the jointly best by those pictures are sampled anew in full."""
+        steps = self.options.drafts
+        make = lambda: self.world.finished(scene, seeds, steps=steps)
+        drafted = pools.kept(self.setting, scene, f"drafts of {steps} steps, {len(seeds)}", make) | {"progress": np.ones(1)}
+        for size in self.options.sizes:
+            for count in (m for m in SIZES if size < m <= len(seeds)):
+                chosen = Policy("", count, size, rounds=((1.0, size, BOTH),), **SHIPPED)
+                starts = range(0, len(seeds) - count + 1, count)[:MOST_BLOCKS]
+                rows = count * steps + size * self.setting.steps
+                costs = {"rows": rows, "looks": count, "seconds": Outcome([], [rows], [(count, BOTH)]).seconds(self.costs)}
+                name = f"{count} drafts of {steps} steps"
+                self.families[name] = "drafts"
+                found = [figures(arrays, scene, replay(chosen, drafted, first).indices) for first in starts]
+                self.note(size, name, [one | costs for one in found])
 
     def note(self, size, name, found):
         """The means over groups of one policy and prompt."""
@@ -208,6 +226,7 @@ def main():
     parser.add_argument("--steps", type=int, nargs="+", default=[20])
     parser.add_argument("--schedule", action="append", default=[], help='a free schedule more: "64: 5%% 16 latent, 50%% 4 clip+dinov2"')
     parser.add_argument("--search", type=int, default=0, help="random schedules: half of the prompts choose, half report")
+    parser.add_argument("--drafts", type=int, default=0, help="of so many steps, beside the rest")
     parser.add_argument("--check", action="store_true", help="fail unless the default budget keeps what it promises, see directions")
     parser.add_argument("--rivals", type=int, default=16, help="how many seeds each rival gets; 0 leaves them out")
     options = parser.parse_args()

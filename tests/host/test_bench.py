@@ -25,7 +25,7 @@ def run(module, monkeypatch, arguments):
 
 
 def test_bench_groups(monkeypatch, tmp_path, capsys):
-    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --schedule"
+    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --drafts 2 --schedule"
     free = "8: 20% 4 latent, 60% 2 clip+dinov2"
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
     bench_groups.main()
@@ -103,3 +103,22 @@ def test_best_of_gets_as_many_rows_and_seconds():
     # 4 finished take 16 rows; 6 finished 24 rows and 12 in decoding, 36 seconds; 7 would take 42.
     assert equal == {"best 2 of 4 finished": "equal rows", "best 2 of 6 finished": "equal seconds"} and set(equal) <= set(found)
     assert "best 2 of 16 finished" in found and "best 2 of 4 by text alone" in found
+
+
+def test_directions_name_what_the_default_budget_does_not_keep():
+    bench = bench_groups.Bench.__new__(bench_groups.Bench)
+    bench.setting, bench.families = pools.Setting(steps=10), {}
+    bench.world = type("World", (), {"price": 2.0})
+    name = f"budget {bench_groups.DEFAULT_BUDGET:g}"
+    bench.families = {name: "budget", "plain 4": "plain"}
+    figures = {n: [0.0] * 3 for n in (*bench_groups.GAINS, "rows", "looks")}
+    better = {"objective": [1.0, 1.1, 1.2], "vendi": [0.5, 0.6, 0.7], "rows": [80.0] * 3, "looks": [8.0] * 3}
+    bench.found = {4: {"plain 4": figures, name: figures | better}}
+    assert bench.directions(4) == []
+    for worse, sentence in (
+        ({"objective": [1.0, -1.5, 1.2]}, "the distance is not above"), ({"right": [-0.1, -0.2, -0.1]}, "fewer pictures are right"),
+        ({"looks": [9.0] * 3}, "the budget is not kept"),
+    ):  # fmt: skip
+        bench.found[4][name] = figures | better | worse
+        (said,) = bench.directions(4)
+        assert said.startswith(sentence)
