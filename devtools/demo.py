@@ -88,7 +88,7 @@ def main():
     first = sampler["seed"]
     titles = {
         "plain": f"plain sampling, seeds {first} to {first + sampler['output_group_size'] - 1}",
-        "group": f"group of {sampler['output_group_size']} from {run['plan']['start']}, seeds {', '.join(map(str, run['seeds']))}",
+        "group": f"group of {sampler['output_group_size']} from {run['plan']['start']}, {run['plan']['cost']:.1f} times the work, seeds {', '.join(map(str, run['seeds']))}",
     }
     scored = {name: f"{title}:   " + "   ".join(f"{k} {v:.3f}" for k, v in figures[name].items()) for name, title in titles.items()}
     side_by_side([(scored[name], strips[name]) for name in ("plain", "group")]).save(OUTPUT / "side_by_side.png")
