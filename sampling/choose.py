@@ -74,7 +74,8 @@ class Objective:
 
     def knows(self, gone, scored=True):
         """What a selection by the scores, or by the latents alone, knows of the final one when this share of the noise is gone, 0..1."""
-        kinds = [[reliability(s, gone) for s, _ in terms(kind)] for kind in (self.unary, self.pairwise)]
+        counted = (self.unary, self.pairwise if self.weight > 0 else None)
+        kinds = [[reliability(s, gone) for s, _ in terms(kind)] for kind in counted]
         quality, difference = (sum(known) / len(known) if known else 0.0 for known in kinds)
         if not scored:
             quality, difference = 0.0, along(LATENTS, gone) * bool(kinds[1])

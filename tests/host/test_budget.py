@@ -53,6 +53,14 @@ def test_the_rows_of_a_latent_batch_are_all_candidates(garden, monkeypatch):
     assert report["plan"]["start"] == 6 and report["plan"]["cost"] <= 4.0
 
 
+def test_where_only_quality_counts_latents_say_nothing(garden, monkeypatch):
+    bright = type("Bright", (), {"name": "bright", "needs_images": True, "score": lambda self, pool: pool.images.mean((1, 2, 3))})()
+    _, report, *_ = sample(garden, monkeypatch, unary=bright, lambda_score=0.0, budget=8.0)
+    assert report["rounds"] and all(look["scored"] for look in report["plan"]["looks"])
+    best = max(zip(report["rounds"][-1]["unary"], report["rounds"][-1]["seeds"], strict=True))[1]
+    assert report["seeds"][0] == best
+
+
 def test_scorers_without_pictures_decode_nothing_and_cost_nothing(garden, monkeypatch):
     _, report, decoded, _ = sample(garden, monkeypatch, pairwise=LatentDistance(), vae=None, budget=2.0)
     assert decoded == 0 and report["plan"]["price"] == 0 and report["decoder"] == ""
