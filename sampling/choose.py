@@ -20,9 +20,9 @@ from .record import Round
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
 SOLVERS = ("auto", "highs")
 TRIAL_SIZE = 64
-# Of what a look learns, where both kinds are asked: with less the last look comes too early for quality, with more it costs
-# difference and brings no quality (docs/results.md).
-QUALITY_SHARE = 0.25
+# Of what a look learns, where both kinds are asked: with less the last look comes too early for quality, with more there are too few
+# candidates for difference (docs/results.md).
+QUALITY_SHARE = 0.4
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 # A selection of more takes longer than the model would.
 MOST_CANDIDATES = 1024
 # Of a budget: how many times the group may be left after a look, and at how many steps looks are tried.
-KEEPS, TRIED_STEPS, MOST_LOOKS = (2, 3, 4, 6, 8), 8, 3
+KEEPS, TRIED_STEPS, MOST_LOOKS = (2, 3, 4, 6, 8), 7, 3
 
 
 class Look(NamedTuple):

@@ -30,8 +30,9 @@ class Schedule:
         """The Plan for a latent of so many rows, of which more than one replace starting_candidates. gone [steps]: see noise_gone;
         objective: see choose.Objective; price: see Plan."""
         given = rows if rows > 1 else None
-        trusted = [next((i for i, now in enumerate(gone) if now >= share), len(gone) - 1) for share in objective.trusted_from]
-        first, last = (min(trusted), max(trusted)) if trusted else (0, 0)
+        reached = lambda share: next((step for step, now in enumerate(gone) if now >= share), len(gone) - 1)
+        trusted = [reached(share) for share in objective.trusted_from] or [0]
+        first, last = min(trusted), max(trusted)
         if self.kind == "budget":
             by_latents, by_scores = (tuple(objective.knows(now, scored) for now in gone) for scored in (False, True))
             return budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, last, given)
