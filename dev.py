@@ -8,6 +8,7 @@ python3 dev.py run workflows/garden.json --set 7.seed=5
                                          run a workflow and save its images and report (--help says what else)
 python3 dev.py env                       print COMFYUI_PATH and PYTHON of the host in use
 python3 dev.py bench groups [...]        what a group is worth and costs, beside other methods (--help says what else)
+python3 dev.py bench results [...]       the tables and the plot of docs/results.md, of what bench groups left
 python3 dev.py bench previews [...]      which scores of which previews can be trusted when, and what a look costs
 python3 dev.py bench cost [...]          what a run takes, of what, and how well its plan counted that
 python3 dev.py bench solver [...]        how fast selections are proven (--help says what else)
@@ -28,7 +29,7 @@ import sys
 from devtools.host import ROOT, HostError, find_host
 from devtools.server import device_arguments, user_folders
 
-BENCHES = ("groups", "previews", "cost", "solver", "scorers", "memory")
+BENCHES = ("groups", "results", "previews", "cost", "solver", "scorers", "memory")
 
 
 def run(host, *command):
