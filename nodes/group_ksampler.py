@@ -20,7 +20,7 @@ class GroupKSampler(io.ComfyNode):
             node_id="GroupKSampler",
             display_name="Group KSampler",
             category=CATEGORY,
-            description="A KSampler that starts many candidates, looks at each one's predicted image after every step and finishes only the group that is jointly best: good, and different from each other. Result i of the report's seeds is what a KSampler with that seed gives.",
+            description="A KSampler that starts many candidates, looks at their predicted images on the way and finishes only the group that is jointly best: good, and different from each other. Result i of the report's seeds is what a KSampler with that seed gives.",
             search_aliases=[
                 "ksampler",
                 "group inference",

@@ -73,12 +73,13 @@ class Objective:
         return [trusted_from(scorer) for scorer in self.scorers]
 
     def knows(self, gone, scored=True):
-        """What a selection by the scores, or by the latents alone, knows of the final one when this share of the noise is gone, 0..1."""
+        """What a selection by the scores, or by the latents alone, knows of the final one when these shares of the noise are gone, 0..1;
+        gone: [steps]."""
         counted = (self.unary, self.pairwise if self.weight > 0 else None)
         kinds = [[reliability(s, gone) for s, _ in terms(kind)] for kind in counted]
-        quality, difference = (sum(known) / len(known) if known else 0.0 for known in kinds)
+        quality, difference = (sum(known) / len(known) if known else np.zeros(len(gone)) for known in kinds)
         if not scored:
-            quality, difference = 0.0, along(LATENTS, gone) * bool(kinds[1])
+            quality, difference = np.zeros(len(gone)), along(LATENTS, gone) * bool(kinds[1])
         share = QUALITY_SHARE if all(kinds) else float(bool(kinds[0]))
         return share * quality + (1 - share) * difference
 

@@ -4,7 +4,7 @@ import bisect
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 from typing import NamedTuple
 
 # A selection of more takes longer than the model would.
@@ -136,7 +136,7 @@ def budget_plan(end, budget, by_latents, by_scores, price, last=0, start=None):
 def _ways(end, by_scores, last, breadth):
     """Looks that a plan may have. The last one, which leaves K, is by scores and not before step `last`. breadth: latents say
     something, so that the first of several looks, when nobody knows much and there are most to look at, is by them."""
-    known = [max(by_scores[: i + 1]) for i in range(len(by_scores))]
+    known = list(accumulate(by_scores, max))
     marks = [i / TRIED_STEPS * known[-1] for i in range(TRIED_STEPS + 1)]
     tried = sorted({0, last, *(bisect.bisect_left(known, mark) for mark in marks)})
     keeps = [times * end for times in reversed(KEEPS)]
@@ -175,12 +175,13 @@ def noise_gone(sigmas, model_sampling):
     pictures say less than their noise promises, since what tells candidates apart is young. On the garden with denoise .75 and .5
     the correlations of dinov2 lie within .06 of the curve then, and up to .24 below without (docs/results.md).
     """
-    begin, *gone = (noise_progress(model_sampling, float(sigma)) for sigma in sigmas[:-1])
+    begin, *gone = noise_progress(model_sampling, sigmas[:-1].tolist())
     return [*((share + (share - begin) / (1 - begin)) / 2 if begin < 1 else share for share in gone), 1.0]
 
 
-def noise_progress(model_sampling, sigma):
-    """Share of the model's noise range that is done at this noise level, 0..1 in thousandths: the inverse of the host's
+def noise_progress(model_sampling, sigmas):
+    """Share of the model's noise range that is done at each of these noise levels, 0..1 in thousandths: the inverse of the host's
     percent_to_sigma. Image-to-image and split schedules start and end within the range."""
-    below = lambda thousandths: model_sampling.percent_to_sigma(thousandths / 1000) <= sigma * (1 + 1e-5)
-    return min(1000, bisect.bisect_left(range(1001), True, key=below)) / 1000
+    levels = [float(model_sampling.percent_to_sigma(thousandths / 1000)) for thousandths in range(1001)]
+    first = lambda sigma: bisect.bisect_left(levels, True, key=lambda level: level <= sigma * (1 + 1e-5))
+    return [min(1000, first(sigma)) / 1000 for sigma in sigmas]

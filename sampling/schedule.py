@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .inputs import check_numbers, check_whole_numbers
 from .plan import budget_plan, paper_plan
 
@@ -34,7 +36,7 @@ class Schedule:
         trusted = [reached(share) for share in objective.trusted_from] or [0]
         first, last = min(trusted), max(trusted)
         if self.kind == "budget":
-            by_latents, by_scores = (tuple(objective.knows(now, scored) for now in gone) for scored in (False, True))
+            by_latents, by_scores = (tuple(objective.knows(np.array(gone), scored).tolist()) for scored in (False, True))
             return budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, last, given)
         start = given or self.starting_candidates
         return paper_plan(start, self.output_group_size, len(gone), self.pruning_ratio, self.start_percent, first, last, price)

@@ -29,7 +29,7 @@ TRUSTED = 1 / 3
 
 
 def reliability(scorer, gone):
-    """0..1 for a scorer when this share of the noise is gone."""
+    """0..1 for a scorer when this share of the noise is gone, or [steps] for so many shares."""
     return along(getattr(scorer, "reliability", WORDS), gone)
 
 
@@ -48,7 +48,7 @@ def check_curve(scorer):
 
 
 def along(curve, gone):
-    return float(np.interp(gone, *zip(*curve, strict=True)))
+    return np.interp(gone, *zip(*curve, strict=True))
 
 
 def trusted_from(scorer):

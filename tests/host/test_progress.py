@@ -19,8 +19,9 @@ KINDS = {
 def test_it_is_the_inverse_of_the_hosts_percentages(kind, percent):
     cls, settings = KINDS[kind]
     sampling = cls(type("Config", (), {"sampling_settings": settings}))
-    assert noise_progress(sampling, float(sampling.percent_to_sigma(percent))) == pytest.approx(percent, abs=0.0011)
-    assert noise_progress(sampling, 1e9) <= 0.001 and noise_progress(sampling, 0.0) == 1.0
+    assert noise_progress(sampling, [float(sampling.percent_to_sigma(percent))]) == [pytest.approx(percent, abs=0.0011)]
+    few, most = noise_progress(sampling, [1e9, 0.0])
+    assert few <= 0.001 and most == 1.0
 
 
 @pytest.mark.parametrize("kind", KINDS)

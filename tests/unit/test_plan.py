@@ -173,3 +173,17 @@ def test_a_plan_is_said_in_words():
         "47 candidates start; 24 go on after step 1 by their latents; 4 go on after step 6 by their scores. "
         "223 model rows and 24 looks, 2.94 times the work of 4 plain images."
     )
+
+
+def test_thousands_of_steps_are_planned_at_once():
+    """Counted, not timed: nothing is done for each pair of steps."""
+    calls = []
+
+    class Counted(float):
+        def __gt__(self, other):
+            calls.append(1)
+            return float(self) > other
+
+    by_latents, by_scores = (tuple(map(Counted, values)) for values in known(evenly(5000)))
+    assert budget_plan(4, 2.4, by_latents, by_scores, SDXL).cost <= 2.4
+    assert len(calls) < 20 * 5000
