@@ -59,6 +59,14 @@ def check_latent(latent):
         )
 
 
+def check_sigmas(sigmas):
+    """Raise ValueError for noise levels that are no schedule of at least one step."""
+    if sigmas.ndim != 1 or len(sigmas) < 2:
+        raise ValueError(
+            f"The sigmas ({' x '.join(map(str, sigmas.shape))}) are no schedule: connect a scheduler that makes a row of at least two noise levels."
+        )
+
+
 def check_shape(samples, latent_format):
     """Raise ValueError for a latent tensor of other dimensions or channels than the model's. Nested ones are the host's matter."""
     if samples.is_nested:

@@ -12,7 +12,7 @@ from .candidates import make_candidates
 from .choose import BREADTH, choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
-from .inputs import check_model, check_shape
+from .inputs import check_model, check_shape, check_sigmas
 from .notices import show_on_node
 from .plan import noise_gone
 from .preview import Previewer, tile
@@ -39,6 +39,7 @@ class GroupRun:
         check_model(guider.model_patcher)
         if len(self.shapes) == 1:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
+        check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
         self.previewer, self.told_apart = None, False
         self.plan = self.planned(latent_image.shape[0])

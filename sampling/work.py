@@ -14,7 +14,8 @@ def look_price(guider, shape, previewer, scorers):
     """A look at one candidate, in model rows. shape: of the latent [1, C, ..., h, w]; previewer: None where nothing is decoded."""
     seen = {id(backbone): backbone for backbone in (getattr(s, "backbone", s) for s in scorers)}
     look = (previewer.work(shape) if previewer else 0) + sum(score_work(backbone) for backbone in seen.values())
-    return look / row_work(guider, shape)
+    # A latent without pixels has no work; the host says what is wrong with it.
+    return look / max(1, row_work(guider, shape))
 
 
 def row_work(guider, shape):

@@ -177,6 +177,8 @@ class _Graph:
             forced = self.forced.get(node, {})
             if _large(forced.get("steps")):
                 forced |= {"sampler_name": "dpm_adaptive"}  # does not look at the steps between
+            if _large(forced.get("output_group_size")):
+                forced |= {"schedule": "paper"}  # a budget starts as many
             if _large(forced.get("starting_candidates")):
                 forced |= {"vae": MISSING, "unary": MISSING} | ({"steps": 1} if node == "GroupKSampler" else {})
                 self.forced |= {"PairwiseScorer": {"scorer": "latent"}, "BasicScheduler": {"steps": 1}}

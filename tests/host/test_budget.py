@@ -2,12 +2,15 @@
 
 import json
 
+import comfy.samplers
 import pytest
 import tiny
 import torch
 from group_inference.garden.loader import load_garden
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.sampling import run as run_module
+from group_inference.sampling.inputs import check_sigmas
+from group_inference.sampling.work import look_price
 from group_inference.scorers.color import ColorHistogram
 from group_inference.scorers.latent import LatentDistance
 
@@ -80,3 +83,15 @@ def test_what_no_plan_can_do_is_said_before_sampling(garden, monkeypatch, more, 
 def test_the_paper_schedule_is_what_old_prompts_without_the_input_get(flow_model):
     _, report = tiny.group(flow_model, 3, tiny.empty_latent(flow_model), 8, 2)
     assert report["settings"]["schedule"] == "paper" and report["plan"]["start"] == 8
+
+
+@pytest.mark.parametrize("sigmas", [torch.zeros(0), torch.ones(1), torch.ones(2, 3)], ids=lambda s: str(tuple(s.shape)))
+def test_noise_levels_that_are_no_schedule_are_refused_in_a_sentence(sigmas):
+    with pytest.raises(ValueError, match="are no schedule: connect a scheduler"):
+        check_sigmas(sigmas)
+
+
+def test_a_latent_without_pixels_has_a_price_all_the_same(garden):
+    guider = comfy.samplers.CFGGuider(garden[0])
+    guider.inner_model, guider.conds = garden[0].model, {"positive": [{}]}
+    assert look_price(guider, (1, 16, 0, 8), None, []) == 0
