@@ -7,7 +7,7 @@ import pytest
 import torch
 from group_inference.scorers import weights
 
-from devtools import bench_groups, bench_previews, policies, pools, replay
+from devtools import bench_groups, bench_previews, bench_results, policies, pools, replay
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,16 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     assert groups["guidance 1"]["rows"][0] == 5 and len(found["prompts"]) == 3 and found["machine"]["torch"]
     out = capsys.readouterr().out
     assert "Groups of 2" in out and "gain over plain, paired" in out and "the other half's" in out
+
+    monkeypatch.setattr(bench_results, "FOLDER", tmp_path)
+    renamed = {name: {"4": found[name]["2"]} for name in ("groups of", "equal")} | {"setting": found["setting"] | {"steps": 20}}
+    (tmp_path / "groups_as_in_the_docs.json").write_text(json.dumps(found | renamed))
+    monkeypatch.setattr("sys.argv", ["bench", "--plot", str(tmp_path / "results.png")])
+    bench_results.main()
+    out = capsys.readouterr().out
+    assert "varied, groups of 4, guidance 3, 20 steps, 3 prompts, pools of 8" in out and "finished (equal rows" in out
+    assert (tmp_path / "results.png").exists() and "CADS" not in out
+    monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
 
     monkeypatch.setattr(pools.World, "denoise", None)
     monkeypatch.setattr(bench_groups, "measure_costs", lambda world: found["seconds of parts"])
