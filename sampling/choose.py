@@ -22,7 +22,7 @@ SOLVERS = ("auto", "highs")
 TRIAL_SIZE = 64
 # Of what a look learns, where both kinds are asked: with less the last look comes too early for quality, with more there are too few
 # candidates for difference (docs/results.md).
-QUALITY_SHARE = 0.4
+QUALITY_SHARE = 0.3
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import bisect
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, combinations, pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 # A selection of more takes longer than the model would.
 MOST_CANDIDATES = 1024
-# Of a budget: how many times the group may be left after a look, and at how many steps looks are tried.
-KEEPS, TRIED_STEPS, MOST_LOOKS = (2, 3, 4, 6, 8), 7, 3
+# Of a budget: how many times the group may be left after a look, and how many looks there may be.
+KEEPS, MOST_LOOKS = (2, 3, 4, 6, 8), 3
 
 
 class Look(NamedTuple):
@@ -104,20 +104,20 @@ def paper_plan(start, end, steps, pruning_ratio, start_percent=0.0, first=0, las
 
 
 @lru_cache(64)
-def budget_plan(end, budget, by_latents, by_scores, price, last=0, start=None):
+def budget_plan(end, budget, by_latents, by_scores, price, tried, start=None):
     """The plan that learns most for at most `budget` times the work of K plain images, looks included.
 
     A look that leaves n of m candidates learns log2(m / n) times what it knows of the finished pictures: by_latents, by_scores
-    [steps], 0..1, for a look after each step (see Objective.knows). last: step (from 0) after which the last of the scorers is
-    trusted; the look that leaves K is not before it. What is left of the budget goes into the first step, as more candidates;
-    start: as many as there are instead. How good that is: docs/results.md.
+    [steps], 0..1, for a look after each step (see Objective.knows). tried: steps (from 0) after which looks are tried, and of
+    these the one before which the look that leaves K does not come, since not all scorers are trusted. What is left of the budget
+    goes into the first step, as more candidates; start: as many as there are instead. How good that is: docs/results.md.
     Raises ValueError for K < 1 and for a budget that pays for no candidate more than K.
     """
     _check_sizes(start or end, end)
     steps = len(by_scores)
     if start == end:
         return Plan(start, end, steps, (), price)
-    ways = list(_ways(end, by_scores, last, breadth=any(by_latents)))
+    ways = list(_ways(end, *tried, breadth=any(by_latents)))
     made = lambda budget, start: [p for looks in ways if (p := _opened(looks, end, steps, price, budget, start))]
     plans = made(budget, start)
     affordable = [plan for plan in plans if plan.cost <= budget * (1 + 1e-9)]
@@ -133,12 +133,10 @@ def budget_plan(end, budget, by_latents, by_scores, price, last=0, start=None):
     return max(affordable, key=lambda plan: (learned(plan), -plan.cost))
 
 
-def _ways(end, by_scores, last, breadth):
-    """Looks that a plan may have. The last one, which leaves K, is by scores and not before step `last`. breadth: latents say
-    something, so that the first of several looks, when nobody knows much and there are most to look at, is by them."""
-    known = list(accumulate(by_scores, max))
-    marks = [i / TRIED_STEPS * known[-1] for i in range(TRIED_STEPS + 1)]
-    tried = sorted({0, last, *(bisect.bisect_left(known, mark) for mark in marks)})
+def _ways(end, tried, last, breadth):
+    """Looks that a plan may have after the steps `tried`. The last one, which leaves K, is by scores and not before step `last`.
+    breadth: latents say something, so that the first of several looks, when nobody knows much and there are most to look at, is by
+    them."""
     keeps = [times * end for times in reversed(KEEPS)]
     for count in range(1, MOST_LOOKS + 1):
         for at in (steps for steps in combinations(tried, count) if steps[-1] >= last):

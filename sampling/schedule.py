@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..scorers.reliability import GONE
 from .inputs import check_numbers, check_whole_numbers
 from .plan import budget_plan, paper_plan
 
@@ -37,7 +38,9 @@ class Schedule:
         first, last = min(trusted), max(trusted)
         if self.kind == "budget":
             by_latents, by_scores = (tuple(objective.knows(np.array(gone), scored).tolist()) for scored in (False, True))
-            return budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, last, given)
+            # Where the curves were measured, and where all scorers are trusted for the first time.
+            tried = tuple(sorted({last, *map(reached, GONE)}))
+            return budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, (tried, last), given)
         start = given or self.starting_candidates
         return paper_plan(start, self.output_group_size, len(gone), self.pruning_ratio, self.start_percent, first, last, price)
 
