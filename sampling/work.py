@@ -33,8 +33,10 @@ def _evaluations(guider):
 
 
 def decode_work(vae, height, width):
-    """Operations of decoding one picture of so many pixels with the host's VAE."""
-    stage = vae.first_stage_model
+    """Operations of decoding one picture of so many pixels with the host's VAE; 0 for another pack's that does not show its network."""
+    stage = getattr(vae, "first_stage_model", None)
+    if stage is None:
+        return 0
     decoders = [part for name, part in stage.named_children() if "decoder" in name]
     return sum(_work(part, height * width / PLACES) for part in decoders or [stage])
 
@@ -42,8 +44,8 @@ def decode_work(vae, height, width):
 def score_work(backbone):
     """Operations of one picture's features."""
     height, width = getattr(backbone, "size", (0, 0))
-    patcher = getattr(backbone, "patcher", None)
-    return 0 if patcher is None else _work(patcher.model, height * width / PIECE**2)
+    net = getattr(getattr(backbone, "patcher", None), "model", None)
+    return 0 if net is None else _work(net, height * width / PIECE**2)
 
 
 def _work(net, places):
