@@ -54,5 +54,5 @@ def along(curve, gone):
 def trusted_from(scorer):
     """Share of the noise that has to be gone for a scorer to be trusted; 1 if it never is."""
     gone = np.arange(1001) / 1000
-    enough = np.interp(gone, *zip(*getattr(scorer, "reliability", WORDS), strict=True)) >= TRUSTED
+    enough = reliability(scorer, gone) >= TRUSTED
     return float(gone[enough.argmax()]) if enough.any() else 1.0
