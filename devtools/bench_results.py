@@ -27,7 +27,8 @@ def kind(found, policy):
 def shown(found, size, policy):
     """Whether the tables of docs/results.md have it."""
     equal = policy in found["equal"].get(size, {})
-    return equal or found["families"][policy] in ("plain", "budget") or "(paper)" in policy or policy.endswith("of 64 finished")
+    families = ("plain", "budget", "drafts", "rivals")
+    return equal or found["families"][policy] in families or "(paper)" in policy or policy.endswith("of 64 finished")
 
 
 def markdown(found, size):

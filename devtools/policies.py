@@ -1,6 +1,7 @@
 """Which policies bench groups compares: what this pack offers, and what can be done by finishing pictures and choosing."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -57,11 +58,11 @@ def offered(size, most):
 
 
 def budgets(size, most, gone, price):
-    """The schedule budget with the nodes' defaults, looks at the price that they have here and as on SDXL, and with the paper's objective."""
+    """The schedule budget, looks at the price that they have here and as on SDXL, with the nodes' defaults and with the paper's objective."""
     found = []
     for budget in BUDGETS:
-        for name, cost, how in (("", price, SHIPPED), (", looks as on SDXL", SDXL_PRICE, SHIPPED), (", paper 1.5", price, {})):
-            policy = Policy(f"budget {budget:g}{name}", most, size, budget=budget, price=cost, **how)
+        for (where, cost), (what, how) in product((("", price), (", looks as on SDXL", SDXL_PRICE)), (("", SHIPPED), (", paper 1.5", {}))):
+            policy = Policy(f"budget {budget:g}{where}{what}", most, size, budget=budget, price=cost, **how)
             try:
                 start = policy.plan(gone).start
             except ValueError:  # too small a budget for looks this dear
