@@ -58,17 +58,20 @@ def offered(size, most):
 
 
 def budgets(size, most, gone, price):
-    """The schedule budget, looks at the price that they have here and as on SDXL, with the nodes' defaults and with the paper's objective."""
+    """The schedule budget, looks at the price that they have here and as on SDXL, with the nodes' defaults and with the paper's objective;
+    and without scorers."""
+    prices, objectives = (("", price), (", looks as on SDXL", SDXL_PRICE)), (("", SHIPPED), (", paper 1.5", {}))
+    ways = [(where + what, {"price": cost, **how}) for (where, cost), (what, how) in product(prices, objectives)]
+    ways.append((", nothing connected", {"price": 0.0, "scorers": LATENT, **SHIPPED}))
     found = []
-    for budget in BUDGETS:
-        for (where, cost), (what, how) in product((("", price), (", looks as on SDXL", SDXL_PRICE)), (("", SHIPPED), (", paper 1.5", {}))):
-            policy = Policy(f"budget {budget:g}{where}{what}", most, size, budget=budget, price=cost, **how)
-            try:
-                start = policy.plan(gone).start
-            except ValueError:  # too small a budget for looks this dear
-                continue
-            if start <= most:
-                found.append(replace(policy, candidates=start))
+    for budget, (name, how) in product(BUDGETS, ways):
+        policy = Policy(f"budget {budget:g}{name}", most, size, budget=budget, **how)
+        try:
+            start = policy.plan(gone).start
+        except ValueError:  # too small a budget for looks this dear
+            continue
+        if start <= most:
+            found.append(replace(policy, candidates=start))
     return found
 
 

@@ -2,8 +2,10 @@ import comfy.sample
 import comfy.samplers
 import comfy.utils
 import latent_preview
+from comfy.sampler_helpers import convert_cond
 from comfy_api.latest import io
 
+from ..sampling.candidates import different_rows
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape, check_whole_numbers
@@ -90,7 +92,8 @@ class GroupKSampler(io.ComfyNode):
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
         group = GroupSampler(comfy.samplers.sampler_object(sampler_name), how, goal, vae, batch_index, ends_with_batch=False)
-        group.plan(samples.shape[0], noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
+        rows = different_rows(samples, mask, batch_index, convert_cond(positive) + convert_cond(negative))
+        group.plan(rows, noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(
             model, comfy.sample.prepare_noise(samples, seed, batch_index), cfg, group, sigmas, positive, negative, samples, noise_mask=mask,
             callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,

@@ -41,15 +41,32 @@ class Candidate:
     random: RandomState
 
 
-def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batch_index=None, rewrapped=lambda noise, seed: noise):
-    """`count` candidates from a latent of one row, or one candidate per row of a latent with more.
+def different_rows(latent_image, mask, batch_index, conditioning):
+    """How many rows of a latent [B, ...] are latents of their own: 1 if all are the same and nothing else differs by row, else B.
+    latent_image, mask: tensors, nested ones too; conditioning: entries of the host's, as dictionaries."""
+    alike = batch_index is None and _alike(latent_image) and (mask is None or _alike(mask))
+    return 1 if alike and all(_alike(value) for entry in conditioning for value in entry.values()) else latent_image.shape[0]
+
+
+def _alike(value):
+    """Whether all rows of what may be a tensor, several, or a control with its hints are the same."""
+    if isinstance(value, list | tuple):
+        return all(map(_alike, value))
+    if hasattr(value, "cond_hint_original"):
+        return _alike(value.cond_hint_original) and _alike(value.previous_controlnet)
+    if getattr(value, "is_nested", False):
+        return all(map(_alike, value.unbind()))
+    return not torch.is_tensor(value) or value.ndim == 0 or torch.equal(value, value[:1].expand_as(value))
+
+
+def make_candidates(rows, seed, noise, latent_image, denoise_mask, shapes, batch_index=None, rewrapped=lambda noise, seed: noise):
+    """One candidate for each of `rows`, the row of the latent that it grows from.
 
     noise: what the host drew for `seed`; checked, since the other seeds' noise has to be drawn the same way.
     shapes: of the latent's tensors before the host packs a nested latent. batch_index: the incoming latent's, if any.
     rewrapped: (noise, seed) -> what the model's patches make of the noise of a run with that seed.
     Raises ValueError when the noise is not the host's ordinary noise for that seed.
     """
-    rows = latent_image.shape[0]
     silent = not noise.any()  # DisableNoise: the latent already has its noise
     plain = lambda noise, seed: noise
     ways = ((change, dtype) for change in (plain, rewrapped) for dtype in TYPES)
@@ -60,8 +77,7 @@ def make_candidates(count, seed, noise, latent_image, denoise_mask, shapes, batc
             "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index (Latent Batch Seed Behavior with random takes it out)."
         )
     candidates = []
-    for i in range(rows if rows > 1 else count):
-        row = i if rows > 1 else 0
+    for i, row in enumerate(rows):
         own_seed = (seed + i) % SEEDS
         own_index = None if batch_index is None else [batch_index[row]]
         own_noise = change(_draw([(1, *shape[1:]) for shape in shapes], own_seed, dtype, own_index).to(noise), own_seed) * (not silent)

@@ -1,7 +1,7 @@
 """One selection: scores of a pool, the program, who survives. Shared by the samplers and QIPSelector."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.model_management
 import numpy as np
@@ -52,6 +52,16 @@ class Objective:
     @property
     def scorers(self):
         return [scorer for scorer, _ in terms(self.unary) + terms(self.pairwise)]
+
+    @property
+    def or_latents(self):
+        """Itself, or where no scorer is connected the same by the distance of latents, which needs neither weights nor pictures."""
+        return self if self.scorers else replace(self, pairwise=LatentDistance(), weight=max(1.0, self.weight))
+
+    @property
+    def latents_alone(self):
+        """Whether nothing but the distance of latents counts."""
+        return all(isinstance(s, LatentDistance) for s in self.scorers)
 
     @property
     def needs_images(self):

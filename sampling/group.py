@@ -28,23 +28,20 @@ class GroupSampler(Sampler):
             raise ValueError(
                 f"sampler is a {type(sampler).__name__}, not a SAMPLER: connect KSamplerSelect or another node that makes samplers."
             )
-        self.sampler, self.schedule, self.objective = sampler, schedule, objective
+        self.sampler, self.schedule = sampler, schedule
+        # Nothing is connected by most who put this node in the place of another sampler.
+        self.objective, self.connected = objective.or_latents, bool(objective.scorers)
         self.vae = vae
         self.batch_index = batch_index
         self.ends_with_batch = ends_with_batch
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
     def plan(self, rows, gone, price=0.0):
-        """The Plan for a latent of so many rows; gone: see noise_gone; price: of a look, in model rows. Raises ValueError for no rows,
-        for sizes that do not fit and for nothing to score with."""
+        """The Plan for a latent of so many rows; gone: see noise_gone; price: of a look, in model rows. Raises ValueError for no rows
+        and for sizes that do not fit."""
         if rows == 0:
             raise ValueError("The latent is an empty batch: it needs at least one row.")
-        plan = self.schedule.plan(rows, gone, self.objective, price)
-        if plan.looks and not self.objective.scorers:
-            raise ValueError(
-                "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."
-            )
-        return plan
+        return self.schedule.plan(rows, gone, self.objective, price)
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
         run = GroupRun(self, model_wrap, sigmas, extra_args, callback)

@@ -24,13 +24,15 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """start: M candidates; end: K results; steps: of the schedule; looks: in order; price: of a scored candidate, in model rows."""
+    """start: M candidates; end: K results; steps: of the schedule; looks: in order; price: of a scored candidate, in model rows; by:
+    what the scorers look at, in words."""
 
     start: int
     end: int
     steps: int
     looks: tuple[Look, ...]
     price: float = 0.0
+    by: str = "scores"
 
     def after(self, step):
         """How many go on after a step, at most; a sampler may skip steps or take more than it said."""
@@ -72,9 +74,10 @@ class Plan:
 
     def __str__(self):
         """As users read it."""
-        how = {True: "by their scores", False: "by their latents"}
+        how = {True: f"by their {self.by}", False: "by their latents"}
         rounds = [f"{look.keep} go on after step {look.step + 1} {how[look.scored]}" for look in self.looks]
-        whole = f"{self.rows()} model rows and {self.looked()} looks, {self.cost:.2f} times the work of {self.end} plain images"
+        looks = f" and {self.looked()} looks" if self.price else ""
+        whole = f"{self.rows()} model rows{looks}, {self.cost:.2f} times the work of {self.end} plain images"
         return "; ".join([f"{self.start} candidates start", *rounds]) + f". {whole}."
 
 

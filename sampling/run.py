@@ -8,7 +8,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
-from .candidates import make_candidates
+from .candidates import different_rows, make_candidates
 from .choose import BREADTH, choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
@@ -42,24 +42,27 @@ class GroupRun:
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
         self.previewer, self.told_apart = None, False
-        self.plan = self.planned(latent_image.shape[0])
+        conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
+        rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
+        self.plan = self.planned(rows)
         count = self.plan.start
         refuse_caches(guider)
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
         settings = {"seed": seed, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
         self.record = Run(settings | group.objective.settings(), self.plan)
-        self.record.reproduce = how_to_reproduce(seed, latent_image.shape[0], not noise.any())
-        if count > 1 and group.objective.scorers:
+        self.record.reproduce = how_to_reproduce(seed, rows, not noise.any())
+        if self.plan.looks or group.connected and count > 1:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
             show_on_node([f"Plan: {self.plan}"])
-        self.warn_of_rows(latent_image.shape[0], denoise_mask)
+        self.warn_of_rows(rows, conditioning, denoise_mask)
 
         def rewrapped(noise, seed):
             return _as_the_sampler_gets_it(noise, guider, self.sigmas, {**self.extra_args, "seed": seed}, latent_image[:1])
 
-        candidates = make_candidates(count, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
+        grown_from = range(count) if rows > 1 else [0] * count
+        candidates = make_candidates(grown_from, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance)
         del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
@@ -70,7 +73,7 @@ class GroupRun:
         finished = self.whole(finished, [t.result for t in finished], "result")
         if len(finished) > self.plan.end:  # a sampler without a last callback, dpm_adaptive for one
             finished = self.select(finished, self.plan.end, 1.0, group.objective)
-        elif group.objective.scorers and not self.record.rounds and len(finished) > 1:
+        elif group.connected and not self.record.rounds and len(finished) > 1:
             finished = self.in_order(finished)
         if len(finished) < self.plan.end:
             self.warn(
@@ -88,17 +91,16 @@ class GroupRun:
         """The Plan, with looks at the price that they have here."""
         group, objective = self.group, self.group.objective
         plan = group.plan(rows, self.gone)
-        if plan.start == 1 or not objective.scorers:
+        if plan.start == 1:
             return plan
         if objective.needs_images:
             self.previewer = Previewer(self.guider.model_patcher, group.vae)
         price = look_price(self.guider, self.shapes[0], self.previewer, objective.scorers)
         return group.plan(rows, self.gone, price)
 
-    def warn_of_rows(self, rows, denoise_mask):
+    def warn_of_rows(self, rows, conditioning, denoise_mask):
         """What cannot go with each candidate."""
-        conds = [c for _, _, entries in conditioning_lists(self.guider) for c in entries]
-        prompts = max((len(c["cross_attn"]) for c in conds if c.get("cross_attn") is not None), default=1)
+        prompts = max((len(c["cross_attn"]) for c in conditioning if c.get("cross_attn") is not None), default=1)
         if prompts > 1 and rows == 1:
             self.warn(
                 f"The conditioning holds {prompts} prompts but the latent has one row: every candidate uses the first prompt, as it would alone. For a prompt each, connect a latent batch of {prompts} (Repeat Latent Batch)."

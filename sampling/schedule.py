@@ -1,6 +1,6 @@
 """What the user says of a plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,15 +34,17 @@ class Schedule:
         objective: see choose.Objective; price: see Plan."""
         given = rows if rows > 1 else None
         reached = lambda share: next((step for step, now in enumerate(gone) if now >= share), len(gone) - 1)
-        trusted = [reached(share) for share in objective.trusted_from] or [0]
+        trusted = [reached(share) for share in objective.trusted_from]
         first, last = min(trusted), max(trusted)
         if self.kind == "budget":
             by_latents, by_scores = (tuple(objective.knows(np.array(gone), scored).tolist()) for scored in (False, True))
             # Where the curves were measured, and where all scorers are trusted for the first time.
             tried = tuple(sorted({last, *map(reached, GONE)}))
-            return budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, (tried, last), given)
-        start = given or self.starting_candidates
-        return paper_plan(start, self.output_group_size, len(gone), self.pruning_ratio, self.start_percent, first, last, price)
+            plan = budget_plan(self.output_group_size, self.budget, by_latents, by_scores, price, (tried, last), given)
+        else:
+            start = given or self.starting_candidates
+            plan = paper_plan(start, self.output_group_size, len(gone), self.pruning_ratio, self.start_percent, first, last, price)
+        return replace(plan, by="latents") if objective.latents_alone else plan
 
     def settings(self):
         """For the report, by the names of the nodes' inputs."""

@@ -51,9 +51,20 @@ def test_a_run_does_what_its_plan_says_before_it_starts(garden, monkeypatch):
     assert torch.equal(latent["samples"], again["samples"])
 
 
-def test_the_rows_of_a_latent_batch_are_all_candidates(garden, monkeypatch):
-    _, report, *_ = sample(garden, monkeypatch, {"samples": torch.zeros(6, 16, 8, 8)})
+def test_the_different_rows_of_a_latent_batch_are_all_candidates(garden, monkeypatch):
+    rows = torch.randn(6, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    _, report, *_ = sample(garden, monkeypatch, {"samples": rows})
     assert report["plan"]["start"] == 6 and report["plan"]["cost"] <= 4.0
+
+
+def test_without_scorers_the_latents_are_told_apart(garden, monkeypatch):
+    """All that most people do first: this node in the place of their KSampler."""
+    latent, report, decoded, said = sample(garden, monkeypatch, pairwise=None, vae=None)
+    assert report["plan"]["start"] > 3 and decoded == 0 and report["settings"]["pairwise"] == "latent" and len(report["seeds"]) == 2
+    assert "scores" not in report["plan"]["in_words"] and "by their latents" in said[-1]
+    assert all(set(r["by"]) == {"latent"} for r in report["rounds"])
+    best = max(report["rounds"][-1]["pairwise"], key=max)
+    assert max(best) > 0 and report["rounds"][-1]["unary"] is None
 
 
 def test_where_only_quality_counts_latents_say_nothing(garden, monkeypatch):
@@ -72,7 +83,6 @@ def test_scorers_without_pictures_decode_nothing_and_cost_nothing(garden, monkey
 @pytest.mark.parametrize(("more", "sentence"), [
     ({"budget": 1.0}, "A budget of 1 is too small to choose 2 of 3 candidates in 8 steps: raise it to at least"),
     ({"budget": float("nan")}, "budget is nan"), ({"schedule": "none"}, "schedule is 'none', but must be one of budget, paper"),
-    ({"pairwise": None}, "Nothing is connected to score with"),
 ])  # fmt: skip
 def test_what_no_plan_can_do_is_said_before_sampling(garden, monkeypatch, more, sentence):
     monkeypatch.setattr(garden[0].model, "apply_model", None)
