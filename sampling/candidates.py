@@ -44,8 +44,9 @@ class Candidate:
 def different_rows(latent_image, mask, batch_index, conditioning):
     """How many rows of a latent [B, ...] are latents of their own: 1 if all are the same and nothing else differs by row, else B.
     latent_image, mask: tensors, nested ones too; conditioning: entries of the host's, as dictionaries."""
-    alike = batch_index is None and _alike(latent_image) and (mask is None or _alike(mask))
-    return 1 if alike and all(_alike(value) for entry in conditioning for value in entry.values()) else latent_image.shape[0]
+    if latent_image.shape[0] < 2 or batch_index is not None or not (_alike(latent_image) and _alike(mask)):
+        return latent_image.shape[0]
+    return 1 if all(_alike(value) for entry in conditioning for value in entry.values()) else latent_image.shape[0]
 
 
 def _alike(value):

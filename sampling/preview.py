@@ -23,7 +23,7 @@ class Previewer:
     """Decodes x0 to IMAGE tensors, by the best decoder at hand: the VAE given, else the host's TAESD for the model's
     latents if its files are there, else the host's latent-to-RGB factors (then `warning` says so).
 
-    Raises ValueError when there is none of them, and for what is no VAE.
+    Raises ValueError when there is none of them, for what is no VAE, and for latents of sound or shapes.
     """
 
     def __init__(self, patcher, vae=None):
@@ -32,13 +32,20 @@ class Previewer:
             raise ValueError(f"The input vae got a {type(vae).__name__}, which decodes no latents: connect a VAE.")
         self.model = patcher.model
         self.format = patcher.get_model_object("latent_format")
+        # A picture's VAE has channels of colour; ACE-Step's latents look like a picture's, and its VAE gives stereo.
+        if self.format.latent_dimensions == 1 or getattr(vae, "output_channels", 3) < 3:
+            raise ValueError(
+                "This model's latents are no pictures (but sound or a shape), so no scorer can look at them: connect no scorers, or the pairwise scorer latent, which compare the latents themselves."
+            )
         self.warning = None
         self.vae = vae or _taesd(self.format)
         self.decoder = "VAE" if vae is not None else "latent-to-RGB" if self.vae is None else "TAESD"
         if self.vae is None:
             factors = self.format.latent_rgb_factors
             if factors is None:
-                raise ValueError("There is nothing to turn this model's latents into pictures with: connect a VAE to the vae input.")
+                raise ValueError(
+                    "There is nothing to turn this model's latents into pictures with: connect a VAE to the vae input, or if they are no pictures connect no scorers."
+                )
             self.rgb = latent_preview.Latent2RGBPreviewer(
                 factors, self.format.latent_rgb_factors_bias, getattr(self.format, "latent_rgb_factors_reshape", None)
             )

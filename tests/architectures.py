@@ -12,6 +12,7 @@ import node_helpers
 import nodes
 import tiny
 import torch
+from comfy.ldm.audio.embedders import NumberConditioner
 from comfy.nested_tensor import NestedTensor
 from tiny import WIDTH
 
@@ -58,11 +59,28 @@ LTX_AV = {
     "audio_attention_head_dim": 16, "audio_num_attention_heads": 2, "caption_channels": WIDTH, "num_layers": 1, "connector_attention_head_dim": 16,
     "connector_num_attention_heads": 2, "connector_num_layers": 1,
 }  # fmt: skip
+ACE = {
+    "audio_model": "ace", "num_layers": 1, "num_attention_heads": 2, "attention_head_dim": 16, "text_embedding_dim": WIDTH,
+    "lyric_encoder_vocab_size": 64, "ssl_encoder_depths": [1, 1], "ssl_latent_dims": [8, 8],
+}  # fmt: skip
+STABLE_AUDIO = {"audio_model": "dit1.0", "embed_dim": 64, "depth": 1, "num_heads": 1, "project_cond_tokens": True}
+HUNYUAN_3D = {
+    "image_model": "hunyuan3d2", "context_in_dim": WIDTH, "hidden_size": 64, "num_heads": 1, "depth": 1, "depth_single_blocks": 1,
+}  # fmt: skip
 # The host's class gives SDXL heads of 64 channels.
 SDXL = {**UNET, "model_channels": 64, "use_linear_in_transformer": True, "num_classes": "sequential", "adm_in_channels": WIDTH + 6 * 256}
 
 
 UNCLIP = {**UNET, "model_channels": 64, "num_classes": "sequential", "adm_in_channels": 1536}
+
+
+class StableAudio(models.StableAudio):
+    """The host reads the embedders of times from the file."""
+
+    def get_model(self, state_dict, prefix="", device=None):
+        weights = NumberConditioner(768, min_val=0, max_val=512).state_dict()
+        times = {f"conditioner.conditioners.seconds_{which}.{key}": w for which in ("start", "total") for key, w in weights.items()}
+        return super().get_model(state_dict | times, prefix, device)
 
 
 class ClipVisionOutput:
@@ -94,6 +112,9 @@ ARCHITECTURES = {
     "Wan image to video": (models.WAN21_I2V, {**WAN, "model_type": "i2v", "in_dim": 36}, {"concat_latent_image": picture(1, 16, 3, 8, 8), "concat_mask": torch.ones(1, 1, 3, 8, 8)}),
     "LTX": (models.LTXV, LTX, {"attention_mask": torch.ones(1, tiny.TOKENS, dtype=torch.long)}),
     "LTX with sound": (models.LTXAV, LTX_AV, {"frame_rate": 12.0}),
+    "ACE-Step": (models.ACEStep, ACE, {"conditioning_lyrics": torch.arange(5)[None]}),
+    "Stable Audio": (StableAudio, STABLE_AUDIO, {"seconds_total": 4}),
+    "Hunyuan3D": (models.Hunyuan3Dv2, HUNYUAN_3D, {}),
 }  # fmt: skip
 
 
@@ -131,15 +152,16 @@ def build(name):
 def text(name, seed, rows=1):
     """CONDITIONING with what the architecture's nodes add to it."""
     _, config, added = ARCHITECTURES[name]
-    width = config.get("text_dim") or config.get("caption_channels") or WIDTH
+    width = 768 if config is STABLE_AUDIO else config.get("text_dim") or config.get("caption_channels") or WIDTH
     if config is LTX_AV and rows > 1:
         width *= 2  # as it leaves the connectors, which take one prompt at a time in ComfyUI 0.18.2
     return node_helpers.conditioning_set_values(tiny.text(seed, rows, width), added)
 
 
 def latent(name, model, rows=1, fill=torch.zeros):
-    """LATENT of 8 x 8 places, three frames of them in a video, with a second tensor [rows, 8, 4, 16] where there is sound."""
+    """LATENT of 8 x 8 places, three frames of them in a video, with a second tensor [rows, 8, 4, 16] where there is sound; of sound or a
+    shape alone of 24 places."""
     format_ = model.get_model_object("latent_format")
-    shape = (3, 8, 8) if format_.latent_dimensions == 3 else (8, 8)
+    shape = (16, 24) if ARCHITECTURES[name][1] is ACE else {1: (24,), 2: (8, 8), 3: (3, 8, 8)}[format_.latent_dimensions]
     samples = fill(rows, format_.latent_channels, *shape)
     return {"samples": NestedTensor([samples, fill(rows, 8, 4, 16)]) if ARCHITECTURES[name][1] is LTX_AV else samples}

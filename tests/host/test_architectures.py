@@ -1,11 +1,16 @@
 """The contract on every architecture of the README's table: survivors equal stock runs alone, whatever the model is fed."""
 
+import json
+from types import SimpleNamespace
+
 import architectures
 import contract
 import pytest
 import tiny
 import torch
 from architectures import ARCHITECTURES
+from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.scorers.color import ColorHistogram
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -30,6 +35,42 @@ def test_survivors_equal_stock_single_runs(case):
     assert report["warnings"] == [] and [len(r["kept"]) for r in report["rounds"]] == [3, 2]
     alone = tiny.stock(model, 7, latent, positive, negative)
     assert all(float(part.std()) > 0.01 for part in (alone.unbind() if alone.is_nested else [alone]))
+
+
+def first_press(model, latent, positive, negative, **more):
+    """(LATENT, report) of Group KSampler as it is dropped in: nothing but what a KSampler has, and the schema's defaults."""
+    defaults = {i.id: i.default for i in GroupKSampler.define_schema().inputs if getattr(i, "default", None) is not None}
+    given = {
+        "model": model,
+        "positive": positive,
+        "negative": negative,
+        "latent_image": latent,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+    }
+    with torch.inference_mode():
+        out = GroupKSampler.execute(**{**defaults, **given, "seed": 7, "steps": 8, "cfg": 4.0, **more})
+    return out.args[0]["samples"], json.loads(out.args[1])
+
+
+def test_the_first_press(case):
+    name, model, positive, negative = case
+    latent = architectures.latent(name, model, 4)
+    got, report = first_press(model, latent, positive, negative)
+    assert len(report["seeds"]) == 4 < report["plan"]["start"] and report["rounds"] and report["warnings"] == []
+    best = tiny.stock(model, report["seeds"][0], architectures.latent(name, model), positive, negative, steps=8)
+    first = [part[:1] for part in (got.unbind() if got.is_nested else [got])]
+    for ours, theirs in zip(first, best.unbind() if best.is_nested else [best], strict=True):
+        assert tiny.relative_error(ours, theirs) < contract.TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["ACE-Step", "Stable Audio", "Hunyuan3D"])
+def test_what_is_no_picture_is_not_looked_at(name):
+    model, text = architectures.build(name), architectures.text(name, 1)
+    vae = SimpleNamespace(decode=lambda x: x, output_channels=2) if name == "ACE-Step" else None
+    with pytest.raises(ValueError, match="no pictures.* connect no scorers") as error:
+        first_press(model, architectures.latent(name, model), text, text, pairwise=ColorHistogram("rgb"), vae=vae)
+    assert "\n" not in str(error.value)
 
 
 def test_what_the_nodes_add_matters(case):

@@ -1,6 +1,7 @@
 """A prompt and a mask for each candidate: batches of them with a batch of latents, all through the host's nodes."""
 
 import json
+from types import SimpleNamespace
 
 import comfy.samplers
 import contract
@@ -10,6 +11,7 @@ import tiny
 import torch
 from comfy_extras import nodes_custom_sampler
 from group_inference.nodes.group_sampler import GroupReport, GroupSamplerNode
+from group_inference.sampling.candidates import different_rows
 
 
 def prompts(at):
@@ -55,6 +57,50 @@ def test_masks_for_each_row_leave_with_the_group_they_belong_to(flow_model):
         own = {"samples": out["samples"][i : i + 1], "noise_mask": masks[row : row + 1]}
         kept = masks[row] == 0
         assert torch.allclose(second[i][:, kept], own["samples"][0][:, kept], atol=1e-5)
+
+
+def five_from_three_rows(model, given):
+    latent = {"samples": torch.zeros(3, 16, 8, 8), **{name: value for name, value in given.items() if name != "positive"}}
+    _, report = tiny.group(model, 11, latent, candidates=5, size=2, positive=given.get("positive"))
+    return report
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"noise_mask": torch.ones(3, 8, 8)}, {"noise_mask": torch.ones(1, 8, 8)}], ids=["rows", "masks", "a mask"]
+)
+def test_rows_that_are_all_the_same_are_one_latent(flow_model, given):
+    """batch_size 4 in Empty Latent, as everybody has it, is no wish to finish four."""
+    report = five_from_three_rows(flow_model, given)
+    assert len(report["rounds"][0]["seeds"]) == 5 and report["warnings"] == [] and "on row" not in report["reproduce"]
+
+
+OWN = {
+    "latents": {"samples": torch.randn(3, 16, 8, 8, generator=torch.Generator().manual_seed(0))},
+    "masks": {"noise_mask": torch.tril(torch.ones(8, 8)).repeat(3, 1, 1) * torch.tensor([1.0, 1.0, 0.5])[:, None, None]},
+    "batch_index": {"batch_index": [4, 0, 2]},
+    "prompts": {"positive": prompts(slice(0, 3))},
+}
+
+
+@pytest.mark.parametrize("given", OWN.values(), ids=OWN)
+def test_rows_with_anything_of_their_own_are_candidates(flow_model, given):
+    report = five_from_three_rows(flow_model, given)
+    assert sorted(report["rounds"][0]["seeds"]) == [11, 12, 13] and "on row" in report["reproduce"]
+
+
+def test_rows_are_told_apart_by_the_hints_of_a_control():
+    control = lambda hint, before=None: SimpleNamespace(cond_hint_original=hint, previous_controlnet=before)
+    latent, same, other = torch.zeros(2, 4, 8, 8), torch.ones(2, 3, 8, 8), torch.arange(2.0)[:, None, None, None].expand(2, 3, 8, 8)
+    found = lambda given: different_rows(latent, None, None, [{"control": given, "model_conds": {}, "strength": 1.0}])
+    assert found(control(same, control(None))) == 1 and found(control(other)) == 2 and found(control(same, control(other))) == 2
+
+
+def test_a_batch_of_one_latent_gives_what_the_latent_alone_gives(flow_model):
+    alone, _ = tiny.group(flow_model, 11, tiny.empty_latent(flow_model))
+    batch, report = tiny.group(flow_model, 11, tiny.empty_latent(flow_model, 4))
+    assert torch.equal(alone["samples"], batch["samples"])
+    stock = tiny.stock(flow_model, report["seeds"][0], tiny.empty_latent(flow_model))
+    assert tiny.relative_error(batch["samples"][:1], stock) < contract.TOLERANCE
 
 
 def test_no_warning_of_masks_that_are_alike(flow_model):

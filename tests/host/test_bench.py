@@ -52,7 +52,7 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     bench_results.main()
     out = capsys.readouterr().out
     assert "varied, groups of 4, guidance 3, 20 steps, 3 prompts, pools of 8" in out and "finished (equal rows" in out
-    assert (tmp_path / "results.png").exists() and "CADS" not in out
+    assert (tmp_path / "results.png").exists() and "CADS" in out and free not in out
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
 
     monkeypatch.setattr(pools.World, "denoise", None)
