@@ -7,6 +7,7 @@ import comfy.clip_model
 import comfy.sd
 import comfy.sd1_clip
 import comfy.utils
+import nodes
 from comfy.supported_models_base import ClipTarget
 from comfy_api.latest import io
 from transformers import CLIPTokenizer
@@ -85,7 +86,7 @@ class GardenLoader(io.ComfyNode):
         return io.Schema(
             node_id="GardenLoader",
             display_name="Load Garden (demo model)",
-            category="sampling/group",
+            category=nodes.CheckpointLoaderSimple.CATEGORY,
             description="A tiny demo model that draws 64 x 64 pictures of flowers: 'two red tulips in a meadow'. It knows tulip, daisy, rose, bellflower; red, yellow, white, pink, purple, blue; one to three; in a meadow, in the desert, by the sea, at night.",
             search_aliases=["demo", "flowers", "tiny model", "group inference"],
             inputs=[

@@ -2,6 +2,7 @@ import comfy.sample
 import comfy.samplers
 import comfy.utils
 import latent_preview
+import nodes
 from comfy.sampler_helpers import convert_cond
 from comfy_api.latest import io
 
@@ -12,7 +13,8 @@ from ..sampling.inputs import check_conditioning, check_latent, check_model, che
 from ..sampling.plan import noise_gone
 from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
-from .types import CATEGORY, group_inputs
+from ..sampling.summary import summary
+from .types import SUMMARY, group_inputs, seeds_output
 
 
 class GroupKSampler(io.ComfyNode):
@@ -21,7 +23,8 @@ class GroupKSampler(io.ComfyNode):
         return io.Schema(
             node_id="GroupKSampler",
             display_name="Group KSampler",
-            category=CATEGORY,
+            # The host moves its samplers from one menu to another.
+            category=nodes.KSampler.CATEGORY,
             description="A KSampler that starts many candidates, looks at their predicted images on the way and finishes only the group that is jointly best: good, and different from each other. Result i of the report's seeds is what a KSampler with that seed gives.",
             search_aliases=[
                 "ksampler",
@@ -65,6 +68,7 @@ class GroupKSampler(io.ComfyNode):
                 io.String.Output(
                     display_name="report", tooltip="JSON: seeds of the group in output order, and every round's scores and survivors."
                 ),
+                seeds_output(),
             ],
         )
 
@@ -102,4 +106,4 @@ class GroupKSampler(io.ComfyNode):
         run.settings |= {"sampler_name": sampler_name, "scheduler": scheduler, "cfg": cfg, "denoise": denoise}
         if mask is not None:
             latent["noise_mask"] = pick(mask, [run.row(s) for s in run.seeds])
-        return io.NodeOutput(latent, run.to_json())
+        return io.NodeOutput(latent, run.to_json(), run.seeds, ui={SUMMARY: summary(run)})

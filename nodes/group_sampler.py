@@ -5,7 +5,8 @@ from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
 from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
-from .types import CATEGORY, group_inputs
+from ..sampling.summary import summary
+from .types import CATEGORY, SUMMARY, group_inputs, seeds_output
 
 
 class GroupSamplerNode(io.ComfyNode):
@@ -47,6 +48,7 @@ class GroupReport(io.ComfyNode):
             outputs=[
                 io.String.Output(display_name="report"),
                 io.Latent.Output(display_name="LATENT", tooltip="The latent as it came, with the masks in the order of the group."),
+                seeds_output(),
             ],
         )
 
@@ -58,4 +60,4 @@ class GroupReport(io.ComfyNode):
         run = sampler.run_of(latent["samples"])
         if latent.get("noise_mask") is not None:
             latent = {**latent, "noise_mask": pick(latent["noise_mask"], [run.row(seed) for seed in run.seeds])}
-        return io.NodeOutput(run.to_json(), latent)
+        return io.NodeOutput(run.to_json(), latent, run.seeds, ui={SUMMARY: summary(run)})

@@ -7,10 +7,13 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sampling.choose import Objective, choose
+from ..sampling.notices import show_on_node
+from ..sampling.prompt_text import prompt_text
 from ..sampling.record import Run
+from ..sampling.summary import summary
 from ..scorers.combine import Given
 from ..scorers.pool import Pool, pictures
-from .types import CATEGORY, advanced_objective_inputs, objective_inputs, solver_input
+from .types import CATEGORY, SUMMARY, advanced_objective_inputs, objective_inputs, solver_input
 
 
 class QIPSelector(io.ComfyNode):
@@ -84,7 +87,7 @@ class QIPSelector(io.ComfyNode):
         latents = join_latents(samples) if samples else None
         # Of a video with sound the pictures count.
         x0 = latents.unbind()[0] if samples and latents.is_nested else latents
-        choice = choose(Pool(seen, x0), goal, n)
+        choice = choose(Pool(seen, x0, text=prompt_text()), goal, n)
         order = choice.chosen
         run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
         run.rounds = [choice.as_round(0, 0.0, list(range(len(images))), {})]
@@ -97,8 +100,10 @@ class QIPSelector(io.ComfyNode):
         )
         for warning in run.warnings:
             logging.warning(warning)
+        said = summary(run, "images", "numbers (from 0)")
+        show_on_node(said)
         kept = {"samples": latents[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
-        return io.NodeOutput(images[order], kept, order, run.to_json())
+        return io.NodeOutput(images[order], kept, order, run.to_json(), ui={SUMMARY: said})
 
 
 def given(name, values, scorer, shape):

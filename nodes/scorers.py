@@ -39,7 +39,7 @@ def text_input():
         "text",
         multiline=True,
         default="",
-        tooltip="What the image should show, in plain words: usually the prompt without weights and quality tags.",
+        tooltip="What the image should show, in plain words. Empty: the prompt itself, as it is found upstream of the sampler.",
     )
 
 
@@ -119,9 +119,7 @@ class UnaryScorer(io.ComfyNode):
     @classmethod
     def execute(cls, scorer) -> io.NodeOutput:
         kind = scorer["scorer"]
-        text = text_of(scorer, "text") if "text" in scorer else None
-        if text is not None and not text.strip():
-            raise ValueError(f"The {kind} scorer compares images with a text: fill in its text input.")
+        text = text_of(scorer, "text") if "text" in scorer else ""
         match kind:
             case "clip" | "siglip":
                 made = TextImage(shared(BACKBONES[kind], scorer), text)

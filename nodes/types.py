@@ -1,11 +1,14 @@
 """Socket types and inputs that several nodes share."""
 
+import nodes
 from comfy_api.latest import io
 
 from ..sampling.choose import OBJECTIVES, SOLVERS
 from ..sampling.schedule import SCHEDULES
 
-CATEGORY = "sampling/group"
+CATEGORY = f"{nodes.KSampler.CATEGORY}/group"
+# Of what a node shows when it is done, see web/summary.js.
+SUMMARY = "group_summary"
 GroupUnary = io.Custom("GROUP_UNARY")
 GroupPairwise = io.Custom("GROUP_PAIRWISE")
 
@@ -18,7 +21,8 @@ def group_inputs():
             default=16,
             min=1,
             max=4096,
-            tooltip="Of schedule paper: how many candidates start, seed, seed + 1, ... A latent batch of more than one replaces this by its own rows, in schedule budget too.",
+            advanced=True,
+            tooltip="Of schedule paper: how many candidates start, seed, seed + 1, ... A latent batch whose rows differ replaces this by its rows, in schedule budget too.",
         ),
         io.Int.Input("output_group_size", default=4, min=1, max=4096, tooltip="How many are finished and returned."),
         io.Float.Input(
@@ -27,6 +31,7 @@ def group_inputs():
             min=0.0,
             max=1.0,
             step=0.01,
+            advanced=True,
             tooltip="Of schedule paper: share of the candidates removed after each step until output_group_size are left. 0 keeps all to the end and selects once.",
         ),
         *objective_inputs(),
@@ -65,6 +70,10 @@ def group_inputs():
             tooltip="Of schedule budget: how many times the work of output_group_size plain images this may take, looks at the candidates included.",
         ),
     ]
+
+
+def seeds_output():
+    return io.Int.Output(display_name="seeds", is_output_list=True, tooltip="Of the group, in its order.")
 
 
 def objective_inputs():

@@ -97,10 +97,10 @@ class Objective:
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
         return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
 
-    def try_out(self, x0):
+    def try_out(self, x0, text=""):
         """Score two made-up candidates with every scorer. x0: a latent [1, ...]. Raises ValueError that names a broken one."""
         noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
-        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2))
+        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text)
         for scorer, _ in terms(self.unary):
             _scores(scorer, pool, (2,))
         for scorer, _ in terms(self.pairwise):
@@ -133,10 +133,12 @@ class Choice:
         """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
         best, kept = self.selection, [seeds[i] for i in self.chosen]
         pairwise = None if self.pairwise is None else self.pairwise[np.ix_(self.chosen, self.chosen)]
+        pairs = np.zeros(0) if self.pairwise is None else self.pairwise[np.triu_indices(len(self.pairwise), 1)]
+        mean = float(np.nanmean(pairs)) if np.isfinite(pairs).any() else None
         proof = (best.objective, best.bound, best.gap, best.status)
         below = [seeds[i] for i in self.below_floor]
         return Round(
-            step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine, self.by,
+            step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine, mean, self.by,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from comfy.samplers import Sampler
 
 from .notices import show_on_node
 from .run import GroupRun
+from .summary import summary
 
 REMEMBERED_RUNS = 8
 
@@ -46,7 +47,7 @@ class GroupSampler(Sampler):
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
         run = GroupRun(self, model_wrap, sigmas, extra_args, callback)
         samples = run.sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
-        show_on_node([*run.record.warnings, *[f"Took: {run.plan}"] * bool(run.record.rounds)])
+        show_on_node(summary(run.record))
         self.runs.append((run.record, _fingerprint(model_wrap.inner_model.process_latent_out(samples.float()))))
         return samples
 

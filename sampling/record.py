@@ -16,8 +16,8 @@ MOST_DISTANCES = 64
 @dataclass
 class Round:
     """One selection. unary: raw score per living candidate in the order of `seeds`; kept: seeds of the survivors, best first;
-    pairwise [n, n]: raw distances among these, in their order; both None without such a scorer; seconds: by part, model since
-    the round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
+    pairwise [n, n]: raw distances among these, in their order; both None without such a scorer; mean_distance: of all pairs of the
+    living; seconds: by part, model since the round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
     `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out;
     engine: the part of the solver that decided; by: what each scorer that was asked counted, 1 for the most reliable (see
     scorers/reliability.py)."""
@@ -36,6 +36,7 @@ class Round:
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     below_floor: list[int] = field(default_factory=list)
     engine: str = ""
+    mean_distance: float | None = None
     by: dict[str, float] = field(default_factory=dict)
 
 
@@ -44,7 +45,7 @@ class Run:
     """seeds: of the K results in output order; a stock KSampler with that seed and batch size 1 gives the same latent.
     plan: the Plan that it followed; decoder: what made the pictures that were scored, at what size; model_rows: candidates times
     model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images apart; reproduce: by what graph
-    a seed gives its result; seconds: of the whole run by part."""
+    a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain."""
 
     settings: dict
     plan: Plan | None = None
@@ -55,6 +56,7 @@ class Run:
     check_rows: int = 0
     reproduce: str = ""
     seconds: dict[str, float] = field(default_factory=lambda: {"model": 0.0, "preview": 0.0, "scores": 0.0, "solver": 0.0})
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def row(self, seed):

@@ -16,6 +16,7 @@ from .inputs import check_model, check_shape, check_sigmas
 from .notices import show_on_node
 from .plan import noise_gone
 from .preview import Previewer, tile
+from .prompt_text import prompt_text
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
@@ -41,7 +42,7 @@ class GroupRun:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
-        self.previewer, self.told_apart = None, False
+        self.previewer, self.told_apart, self.text = None, False, prompt_text()
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
         self.plan = self.planned(rows)
@@ -50,12 +51,13 @@ class GroupRun:
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
         settings = {"seed": seed, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
-        self.record = Run(settings | group.objective.settings(), self.plan)
+        self.record = Run(settings | group.objective.settings() | {"prompt": self.text}, self.plan)
+        self.record.notes = self.notes(rows, latent_image.shape[0])
         self.record.reproduce = how_to_reproduce(seed, rows, not noise.any())
         if self.plan.looks or group.connected and count > 1:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
-            show_on_node([f"Plan: {self.plan}"])
+            show_on_node([f"Plan: {self.plan}", *self.record.notes])
         self.warn_of_rows(rows, conditioning, denoise_mask)
 
         def rewrapped(noise, seed):
@@ -98,6 +100,17 @@ class GroupRun:
         price = look_price(self.guider, self.shapes[0], self.previewer, objective.scorers)
         return group.plan(rows, self.gone, price)
 
+    def notes(self, rows, given):
+        """How the inputs were taken, where a user may have meant something else. given: rows of the latent."""
+        found = []
+        if rows > 1:
+            found.append(f"The {rows} rows of the latent are not the same, so each is a candidate.")
+        elif given > 1:
+            found.append(f"All {given} rows of the latent are the same, so it counts as one.")
+        if self.plan.looks and not self.group.connected:
+            found.append("No scorers are connected, so candidates are told apart by their latents alone.")
+        return found
+
     def warn_of_rows(self, rows, conditioning, denoise_mask):
         """What cannot go with each candidate."""
         prompts = max((len(c["cross_attn"]) for c in conditioning if c.get("cross_attn") is not None), default=1)
@@ -125,7 +138,7 @@ class GroupRun:
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
-            objective.try_out(self.first_tensor(latent_image[:1]).cpu())
+            objective.try_out(self.first_tensor(latent_image[:1]).cpu(), self.text)
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -172,7 +185,7 @@ class GroupRun:
             pictures = self.previewer(self.first_tensor(x0)) if objective.needs_images else None
             previewed = time.perf_counter() - started
             guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance)
+            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance, self.text)
             choice = choose(pool, objective, n)
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")

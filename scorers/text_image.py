@@ -29,21 +29,24 @@ QUALIFIERS = [
 class TextImage:
     """u_i = cos(image embedding, text embedding), in -1..1: the paper's unary term, with CLIP. Normalised in float32.
 
-    scaled: times the model's learned scale, as PickScore is defined (Kirstain et al., arXiv 2305.01569); means something
-    among pictures for one prompt only.
+    text: what pictures are compared with; empty: the pool's, which is the prompt's. scaled: times the model's learned scale, as
+    PickScore is defined (Kirstain et al., arXiv 2305.01569); means something among pictures for one prompt only.
     """
 
     needs_images = True
     reliability = WORDS
 
     def __init__(self, backbone, text, scaled=False):
-        self.name, self.backbone, self.text, self.scaled = backbone.model_type, backbone, text, scaled
-        self._text_features = None
+        self.name, self.backbone, self.text, self.scaled = backbone.model_type, backbone, text.strip(), scaled
+        self._text_features = {}
 
     def score(self, pool):
-        if self._text_features is None:
-            self._text_features = self.backbone.text_features(self.text)
-        cosines = (F.normalize(pool.features(self.backbone), dim=1) @ self._text_features.T)[:, 0]
+        text = self.text or pool.text
+        if not text:
+            raise ValueError("it compares images with a text, and no prompt was found in the graph: fill in its text input.")
+        if text not in self._text_features:
+            self._text_features = {text: self.backbone.text_features(text)}
+        cosines = (F.normalize(pool.features(self.backbone), dim=1) @ self._text_features[text].T)[:, 0]
         return cosines * self.backbone.scale if self.scaled else cosines
 
 

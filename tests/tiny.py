@@ -125,7 +125,7 @@ def group(
             model, seed, steps, cfg, sampler_name, scheduler, positive or text(1), negative or text(2), latent, denoise,
             candidates, size, ratio, pairwise=LatentDistance(), **more,
         )  # fmt: skip
-    latent, report = out.args
+    latent, report, _ = out.args
     return latent, json.loads(report)
 
 

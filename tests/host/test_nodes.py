@@ -11,6 +11,7 @@ from pathlib import Path
 
 import comfy.model_management
 import group_inference
+import nodes
 import pytest
 import torch
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -129,8 +130,6 @@ def test_scorer_nodes_say_what_is_missing(tmp_path, monkeypatch):
     import folder_paths
 
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "group_scorers", ([str(tmp_path)], set()))
-    with pytest.raises(ValueError, match="fill in its text input"):
-        UnaryScorer.execute({"scorer": "clip", "model": "clip-vit-base-patch32", "text": "  "})
     for node, chosen in (
         (UnaryScorer, {"scorer": "clip", "model": "clip-vit-base-patch32", "text": "rose"}),
         (PairwiseScorer, {"scorer": "dinov2", "model": "dinov2-base", "compare": "patches"}),
@@ -195,7 +194,11 @@ def plain_schema(node):
 def test_every_input_has_a_tooltip_and_every_node_a_help_page():
     for node in loaded_nodes():
         info = node.GET_NODE_INFO_V1()
-        assert info["description"] and info["search_aliases"] and info["category"] == "sampling/group"
+        assert (
+            info["description"]
+            and info["search_aliases"]
+            and info["category"].startswith((nodes.KSampler.CATEGORY, nodes.CheckpointLoaderSimple.CATEGORY))
+        )
         assert (ROOT / "web" / "docs" / f"{info['name']}.md").exists()
         for group in (group for kind, group in info["input"].items() if kind != "hidden"):
             for name, value in group.items():

@@ -73,6 +73,53 @@ def test_a_group_of_4_from_16_and_each_winner_alone(server, graph):
         assert np.abs(picture.astype(int) - alone).max() <= 1
 
 
+def test_the_first_press(server, graph):
+    """Group KSampler in the place of a KSampler as it stood: nothing else connected, four pictures wanted of the latent."""
+    for name in ("unary", "pairwise", "vae"):
+        del graph["7"]["inputs"][name]
+    graph["4"]["inputs"]["batch_size"] = 4
+    graph["7"]["inputs"] |= {"schedule": "budget", "budget": 2.4}
+    entry = run(server, graph)
+    record = report(entry)
+    assert len(images(server, entry, "9")) == 4 < record["plan"]["start"] and record["warnings"] == []
+    said = entry["outputs"]["7"]["group_summary"]
+    assert said[0].startswith("4 of ") and all(str(seed) in said[0] for seed in record["seeds"]) and said[-2:] == record["notes"]
+    assert "rows of the latent are the same" in said[-2] and "No scorers are connected" in said[-1] and len(said) <= 5
+
+
+def with_custom_sampling(graph):
+    inputs = graph["7"]["inputs"]
+    of_group = ("starting_candidates", "output_group_size", "pruning_ratio", "lambda_score", "unary", "pairwise", "vae", "start_percent")
+    taken = lambda *names: {name: inputs[name] for name in names}
+    graph |= {
+        "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
+        "21": {"class_type": "GroupSampler", "inputs": {"sampler": ["20", 0], **taken(*of_group)}},
+        "22": {"class_type": "RandomNoise", "inputs": {"noise_seed": 3}},
+        "23": {"class_type": "BasicScheduler", "inputs": {"scheduler": "simple", "denoise": 1.0, **taken("model", "steps")}},
+        "24": {"class_type": "CFGGuider", "inputs": taken("model", "positive", "negative", "cfg")},
+        "25": {
+            "class_type": "SamplerCustomAdvanced",
+            "inputs": {"noise": ["22", 0], "guider": ["24", 0], "sampler": ["21", 0], "sigmas": ["23", 0], **taken("latent_image")},
+        },
+        "7": {"class_type": "GroupReport", "inputs": {"sampler": ["21", 0], "latent": ["25", 0]}},
+    }
+    graph["8"]["inputs"]["samples"], graph["10"]["inputs"]["source"] = ["7", 1], ["7", 0]
+
+
+@pytest.mark.parametrize("change", [lambda graph: None, with_custom_sampling], ids=["Group KSampler", "Group Sampler"])
+def test_a_scorer_without_a_text_compares_with_the_prompt(server, graph, change):
+    """The text is not an input of the scorer's node then, so a new prompt has to reach it past the host's cache."""
+    change(graph)
+    for text in ("red tulips", "two blue roses in a vase"):
+        graph["2"]["inputs"]["text"] = text
+        graph["5"]["inputs"]["scorer.text"] = text
+        told = report(run(server, graph))
+        graph["5"]["inputs"]["scorer.text"] = " "
+        found = report(run(server, graph))
+        assert found["settings"]["prompt"] == text and found["seeds"] == told["seeds"]
+        assert found["rounds"][-1]["unary"] == told["rounds"][-1]["unary"]
+
+
 def test_the_group_is_more_different_than_the_first_seeds(server, graph):
     first = copy.deepcopy(graph)
     first["7"]["inputs"]["starting_candidates"] = 4  # nobody leaves: the report has the distances of all
@@ -186,7 +233,8 @@ def test_plan_and_warnings_are_shown_on_the_node(server, graph):
     listener.close()
     found = report(server.wait(prompt))
     words = found["plan"]["in_words"]
-    assert texts == [("7", f"Plan: {words}"), ("7", f"{found['warnings'][0]}\nTook: {words}")]
+    (before, after), warning = texts, found["warnings"][0]
+    assert before == ("7", f"Plan: {words}") and after[0] == "7" and after[1].startswith("4 of 5 candidates") and after[1].endswith(warning)
 
 
 def test_interrupt_while_sampling_and_the_next_prompt(server, graph):
@@ -239,8 +287,8 @@ def set_input(node, name, value):
     return lambda graph: graph[node]["inputs"].__setitem__(name, value)
 
 
-def drop_scorers(graph):
-    del graph["7"]["inputs"]["unary"], graph["7"]["inputs"]["pairwise"]
+def without_a_prompt(graph):
+    graph["2"]["inputs"]["text"] = graph["5"]["inputs"]["scorer.text"] = ""
 
 
 def with_easy_cache(graph):
@@ -270,9 +318,7 @@ def select_from(*sizes):
 
 @pytest.mark.parametrize(("change", "sentence"), [
     (set_input("7", "output_group_size", 17), "output_group_size (17) is larger than the number of candidates (16): lower it or start with more candidates."),
-    (drop_scorers, "Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, or start just output_group_size candidates."),
-    (set_input("5", "scorer.text", " "), "The clip scorer compares images with a text: fill in its text input."),
-    (set_input("4", "batch_size", 3), "output_group_size (4) is larger than the number of candidates (3): lower it or start with more candidates."),
+    (without_a_prompt, "The scorer clip failed: it compares images with a text, and no prompt was found in the graph: fill in its text input."),
     (set_input("5", "scorer.model", "clip-vit-base-patch32"), "download config.json, model.safetensors, preprocessor_config.json, tokenizer.json, tokenizer_config.json from multimodalart/clip-vit-base-patch32"),
     (set_input("6", "scorer.model", "dinov2-base"), "download config.json, model.safetensors, preprocessor_config.json from facebook/dinov2-base"),
     (with_easy_cache, "remove that node (EasyCache, LazyCache or the like) from the model's path."),

@@ -1,0 +1,46 @@
+"""What a run says on its node when it is done."""
+
+import numpy as np
+
+# More seeds than that fill the node, not the reader; all are in the report.
+MOST_SEEDS = 16
+
+
+def summary(run, unit="candidates", names="seeds"):
+    """Up to five lines about a record.Run, its warnings after them. unit, names: what was chosen from and what it is called by."""
+    return [line for line in (_chosen(run, unit, names), _worth(run), _cost(run), _quality(run)) if line] + run.notes + run.warnings
+
+
+def _chosen(run, unit, names):
+    shown = ", ".join(map(str, run.seeds[:MOST_SEEDS])) + ", ..." * (len(run.seeds) > MOST_SEEDS)
+    return f"{len(run.seeds)} of {run.settings['starting_candidates']} {unit}, {names} {shown}."
+
+
+def _worth(run):
+    """The group's scores beside those of the pool that it was chosen from last."""
+    if not run.rounds:
+        return ""
+    last = run.rounds[-1]
+    group = np.isin(last.seeds, last.kept)
+    found = [("Difference", _mean_distance(last.pairwise), last.mean_distance)] if last.pairwise is not None and len(last.kept) > 1 else []
+    scores = last.parts or ({} if last.unary is None else {run.settings["unary"]: last.unary})
+    found += [(name, np.nanmean(values[group]), np.nanmean(values)) for name, values in scores.items()]
+    among = "" if len(last.kept) == len(last.seeds) else f" ({{:.3g}} among the last {len(last.seeds)})"
+    return ", ".join(f"{name} {own:.3g}{among.format(pool)}" for name, own, pool in found) + "." * bool(found)
+
+
+def _cost(run):
+    if run.plan is None:
+        return ""
+    looks = f" and {run.plan.looked()} looks" if run.plan.price else ""
+    return f"{run.model_rows} model rows{looks}: {run.plan.cost:.1f} times the work of {run.plan.end} plain images."
+
+
+def _quality(run):
+    """When quality was looked at for the first time, if it was not from the first step on."""
+    first = next((r.step for r in run.rounds if r.unary is not None), 0)
+    return f"Quality was looked at from step {first + 1} of {run.settings['steps']} on." if first else ""
+
+
+def _mean_distance(distances):
+    return distances[np.triu_indices(len(distances), 1)].mean()
