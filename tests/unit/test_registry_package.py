@@ -18,6 +18,7 @@ def test_it_holds_all_that_comfyui_loads_and_shows_and_nothing_for_developers():
     packed = files() - files("--ignored", "--cached", "--exclude-from=.comfyignore")
     folders = {"garden", "nodes", "sampling", "scorers", "solver", "web", "workflows"}
     assert {Path(file).parts[0] for file in packed} == folders | {
+        "CHANGELOG.md",
         "LICENSE",
         "README.md",
         "__init__.py",
@@ -34,7 +35,8 @@ def test_it_holds_all_that_comfyui_loads_and_shows_and_nothing_for_developers():
 def test_every_address_of_the_project_is_below_one():
     text = "".join((ROOT / file).read_text(encoding="utf-8") for file in files("*.md", "*.toml", "*.yml"))
     addresses = re.findall(r"(github(?:usercontent)?\.com/[^/\s]+/group-inference)(\S*)", text)
-    assert len({address.split("/")[1] for address, _ in addresses}) == 1
+    (owner,) = {address.split("/")[1] for address, _ in addresses}
+    assert f"github.repository_owner == '{owner}'" in (ROOT / ".github" / "workflows" / "publish.yml").read_text()
     shown = {rest.removeprefix("/main/").rstrip('"') for address, rest in addresses if "usercontent" in address}
     assert shown == {"docs/icon.png", "docs/banner.png"} <= files()
 
