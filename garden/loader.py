@@ -64,13 +64,7 @@ def _text_config():
 
 
 def load_garden(habits=False):
-    """(ModelPatcher, CLIP, VAE), the model with its LoRA of habits if wanted. Raises FileNotFoundError where the weights were left
-    out, as in the registry package."""
-    for name in ("flux.safetensors", *([HABITS] if habits else [])):
-        if not (WEIGHTS / name).exists():
-            raise FileNotFoundError(
-                f"The garden's weights are not in {WEIGHTS} ({name}): they come with the git repository (git clone), not with the registry package."
-            )
+    """(ModelPatcher, CLIP, VAE), the model with its LoRA of habits if wanted."""
     read = lambda path: {k: v.clone() for k, v in comfy.utils.load_torch_file(str(path), safe_load=True).items()}
     model = comfy.sd.load_diffusion_model_state_dict(read(WEIGHTS / "flux.safetensors"))
     if habits:

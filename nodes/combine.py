@@ -21,45 +21,53 @@ def parse_weights(text, count):
     return values
 
 
-def combination(kind, socket, word):
-    """The node that combines scorers of one kind."""
-
-    class Combine(io.ComfyNode):
-        @classmethod
-        def define_schema(cls):
-            return io.Schema(
-                node_id=f"Combine{kind}Scorers",
-                display_name=f"Combine {kind} Scorers",
-                category=CATEGORY,
-                description=f"Several {word} scorers as one. With the objective paper their raw scores are added; with all others each is put on the same scale first.",
-                search_aliases=["group inference", "combine", "mix", "ensemble", word],
-                inputs=[
-                    io.Autogrow.Input(
-                        "scorers",
-                        tooltip=f"The {word} scorers; a new input appears when the last is connected.",
-                        template=io.Autogrow.TemplatePrefix(input=socket.Input("scorer"), prefix="scorer", min=1, max=MOST),
-                    ),
-                    io.String.Input("weights", default="1", tooltip="One number for all, or one for each with commas between: 1, 0.5, 2."),
-                ],
-                outputs=[socket.Output(display_name=word)],
-            )
-
-        @classmethod
-        def execute(cls, scorers, weights, **more) -> io.NodeOutput:
-            # The host hands over links beyond the last input under names of their own.
-            if more:
-                raise ValueError(
-                    f"{len(scorers) + len(more)} scorers are connected, but one node combines up to {MOST}: combine some in another Combine {kind} Scorers and connect that."
-                )
-            connected = [scorer for scorer in scorers.values() if terms(scorer, socket="scorers")]
-            return io.NodeOutput(Combined(list(zip(connected, parse_weights(weights, len(connected)), strict=True))))
-
-    Combine.__name__ = Combine.__qualname__ = f"Combine{kind}Scorers"
-    return Combine
+def schema(socket, word):
+    """What the nodes that combine scorers of one kind have in common."""
+    return {
+        "category": CATEGORY,
+        "description": f"Several {word} scorers as one. With the objective paper their raw scores are added; with all others each is put on the same scale first.",
+        "search_aliases": ["group inference", "combine", "mix", "ensemble", word],
+        "inputs": [
+            io.Autogrow.Input(
+                "scorers",
+                tooltip=f"The {word} scorers; a new input appears when the last is connected.",
+                template=io.Autogrow.TemplatePrefix(input=socket.Input("scorer"), prefix="scorer", min=1, max=MOST),
+            ),
+            io.String.Input("weights", default="1", tooltip="One number for all, or one for each with commas between: 1, 0.5, 2."),
+        ],
+        "outputs": [socket.Output(display_name=word)],
+    }
 
 
-CombineUnaryScorers = combination("Unary", GroupUnary, "unary")
-CombinePairwiseScorers = combination("Pairwise", GroupPairwise, "pairwise")
+def combined(scorers, weights, more):
+    # The host hands over links beyond the last input under names of their own.
+    if more:
+        raise ValueError(
+            f"{len(scorers) + len(more)} scorers are connected, but one node combines up to {MOST}: combine some in another node of this kind and connect that."
+        )
+    connected = [scorer for scorer in scorers.values() if terms(scorer, socket="scorers")]
+    return io.NodeOutput(Combined(list(zip(connected, parse_weights(weights, len(connected)), strict=True))))
+
+
+# Two classes with ids in full: ComfyUI-Manager, which knows the pack that has a missing node, reads ids without running anything.
+class CombineUnaryScorers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="CombineUnaryScorers", display_name="Combine Unary Scorers", **schema(GroupUnary, "unary"))
+
+    @classmethod
+    def execute(cls, scorers, weights, **more) -> io.NodeOutput:
+        return combined(scorers, weights, more)
+
+
+class CombinePairwiseScorers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(node_id="CombinePairwiseScorers", display_name="Combine Pairwise Scorers", **schema(GroupPairwise, "pairwise"))
+
+    @classmethod
+    def execute(cls, scorers, weights, **more) -> io.NodeOutput:
+        return combined(scorers, weights, more)
 
 
 class QualityFloorNode(io.ComfyNode):

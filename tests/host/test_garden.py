@@ -178,14 +178,6 @@ def test_captions_are_words_of_the_world():
     assert "two red tulips in a meadow" in captions and "flowers" in captions and f"one {SPECIES[2]}" in captions
 
 
-@pytest.mark.parametrize(("there", "missing"), [("habits", "flux"), ("flux", "habits")])
-def test_missing_weights_name_the_way_out(monkeypatch, tmp_path, there, missing):
-    (tmp_path / f"{there}.safetensors").touch()
-    monkeypatch.setattr(loader, "WEIGHTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=rf"\({missing}.safetensors\).*git clone"):
-        loader.load_garden(habits=True)
-
-
 def test_habits_from_a_link_are_true_or_false():
     with pytest.raises(ValueError, match="^habits is a Tensor, but must be true or false.$"):
         loader.GardenLoader.execute(torch.ones(2))
