@@ -21,12 +21,12 @@ def parse_weights(text, count):
     return values
 
 
-def schema(socket, word):
+def schema(socket, name, word):
     """What the nodes that combine scorers of one kind have in common."""
     return {
         "category": CATEGORY,
         "description": f"Several {word} scorers as one. With the objective paper their raw scores are added; with all others each is put on the same scale first.",
-        "search_aliases": ["group inference", "combine", "mix", "ensemble", word],
+        "search_aliases": ["group inference", "combine", "mix", "ensemble", f"{name} scorers"],
         "inputs": [
             io.Autogrow.Input(
                 "scorers",
@@ -35,7 +35,7 @@ def schema(socket, word):
             ),
             io.String.Input("weights", default="1", tooltip="One number for all, or one for each with commas between: 1, 0.5, 2."),
         ],
-        "outputs": [socket.Output(display_name=word)],
+        "outputs": [socket.Output(display_name=name)],
     }
 
 
@@ -53,7 +53,7 @@ def combined(scorers, weights, more):
 class CombineUnaryScorers(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(node_id="CombineUnaryScorers", display_name="Combine Unary Scorers", **schema(GroupUnary, "unary"))
+        return io.Schema(node_id="CombineUnaryScorers", display_name="Combine Quality Scorers", **schema(GroupUnary, "unary", "quality"))
 
     @classmethod
     def execute(cls, scorers, weights, **more) -> io.NodeOutput:
@@ -63,7 +63,9 @@ class CombineUnaryScorers(io.ComfyNode):
 class CombinePairwiseScorers(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(node_id="CombinePairwiseScorers", display_name="Combine Pairwise Scorers", **schema(GroupPairwise, "pairwise"))
+        return io.Schema(
+            node_id="CombinePairwiseScorers", display_name="Combine Difference Scorers", **schema(GroupPairwise, "pairwise", "difference")
+        )
 
     @classmethod
     def execute(cls, scorers, weights, **more) -> io.NodeOutput:
@@ -89,7 +91,7 @@ class QualityFloorNode(io.ComfyNode):
     @classmethod
     def execute(cls, unary, minimum) -> io.NodeOutput:
         if not terms(unary, socket="unary"):
-            raise ValueError("The input unary got nothing to put a floor under: connect a Unary Scorer.")
+            raise ValueError("The input unary got nothing to put a floor under: connect a Quality Scorer.")
         if isinstance(unary, Combined):
             raise ValueError(
                 f"A floor belongs under one scorer, but unary is a combination ({unary.name}): connect the floor before combining."

@@ -83,7 +83,9 @@ class QIPSelector(io.ComfyNode):
         unary, pairwise = given("scores", scores, unary, (len(images),)), given("distances", distances, pairwise, (len(images),) * 2)
         goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0], solver[0])
         if not goal.scorers:
-            raise ValueError("Nothing is connected to score with: connect a UnaryScorer or a PairwiseScorer, scores or distances.")
+            raise ValueError(
+                "Nothing is connected to choose by: connect a Difference Scorer (color and structure need no download) or a Quality Scorer, scores or distances."
+            )
         latents = join_latents(samples) if samples else None
         # Of a video with sound the pictures count.
         x0 = latents.unbind()[0] if samples and latents.is_nested else latents

@@ -93,10 +93,10 @@ class UnaryScorer(io.ComfyNode):
         ], tooltip="What sees the likeness.")  # fmt: skip
         return io.Schema(
             node_id="UnaryScorer",
-            display_name="Unary Scorer",
+            display_name="Quality Scorer (unary)",
             category=CATEGORY,
             description="How good one image is. Connect it to a group sampler or to QIP Selector, or combine several.",
-            search_aliases=["group inference", "quality", "clip score", "reward", "aesthetic", "pickscore", "hps"],
+            search_aliases=["group inference", "unary scorer", "quality", "clip score", "reward", "aesthetic", "pickscore", "hps"],
             inputs=[
                 io.DynamicCombo.Input("scorer", options=[
                     io.DynamicCombo.Option("clip", [model_input(Clip), text_input(), preprocess_input()]),
@@ -147,10 +147,10 @@ class PairwiseScorer(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="PairwiseScorer",
-            display_name="Pairwise Scorer",
+            display_name="Difference Scorer (pairwise)",
             category=CATEGORY,
             description="How different two images are. Connect it to a group sampler or to QIP Selector, or combine several.",
-            search_aliases=["group inference", "diversity", "difference", "distance", "similarity", "lpips", "ssim"],
+            search_aliases=["group inference", "pairwise scorer", "diversity", "difference", "distance", "similarity", "lpips", "ssim"],
             inputs=[
                 io.DynamicCombo.Input("scorer", options=[
                     io.DynamicCombo.Option("dinov2", [model_input(Dinov2), compare_input(), preprocess_input()]),

@@ -86,8 +86,12 @@ def objective_inputs():
             step=0.01,
             tooltip="Weight of difference against quality. 0: only quality counts.",
         ),
-        GroupUnary.Input("unary", optional=True, tooltip="Scores the quality of one image."),
-        GroupPairwise.Input("pairwise", optional=True, tooltip="Scores the difference of two images."),
+        GroupUnary.Input("unary", optional=True, tooltip="A Quality Scorer: how good one image is. Nothing: quality does not count."),
+        GroupPairwise.Input(
+            "pairwise",
+            optional=True,
+            tooltip="A Difference Scorer: how different two images are. Nothing: difference does not count beside quality.",
+        ),
     ]
 
 

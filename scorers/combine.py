@@ -59,7 +59,7 @@ def terms(scorer, weight=1.0, socket="unary or pairwise"):
         return []
     if not all(hasattr(scorer, needed) for needed in ("name", "needs_images", "score")):
         raise ValueError(
-            f"The input {socket} got a {type(scorer).__name__}, which is no scorer: connect a Unary Scorer or Pairwise Scorer, or a combination of them."
+            f"The input {socket} got a {type(scorer).__name__}, which is no scorer: connect a Quality Scorer or Difference Scorer, or a combination of them."
         )
     if not math.isfinite(weight):
         raise ValueError(f"The scorer {scorer.name} in the input {socket} has the weight {weight}: lower the weights of the combinations.")

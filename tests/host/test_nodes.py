@@ -116,7 +116,7 @@ def test_without_latents_the_latent_output_says_so():
 
 @pytest.mark.parametrize(("inputs", "sentence"), [
     ({"images": grey(0, 1), "size": 3, "unary": Bright()}, "output_group_size .3. is larger than the number of images .2."),
-    ({"images": grey(0, 1)}, "Nothing is connected to score with"),
+    ({"images": grey(0, 1)}, "Nothing is connected to choose by"),
     ({"images": [grey(0), grey(1, size=9)], "unary": Bright()}, "different sizes .8x8, 9x9."),
     ({"images": grey(0, float("nan")), "unary": Bright()}, "Image 1 .* NaN"),
     ({"images": grey(0, 1), "unary": Bright(), "latent": [{"samples": torch.zeros(3, 4, 1, 1)}]}, "2 images but 3 latents"),
