@@ -12,6 +12,7 @@ from ..scorers.latent import LatentDistance
 from ..scorers.pool import Pool
 from ..scorers.reliability import LATENTS, TRUSTED, along, check_curve, reliability, trusted_from
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
+from ..solver.highs import installed
 from .inputs import check_numbers
 from .notices import in_one_line
 from .preview import key_frames
@@ -29,7 +30,7 @@ QUALITY_SHARE = 0.3
 class Objective:
     """unary, pairwise: scorers or None; weight: lambda; kind: "paper" (raw scores, summed), "balanced" (each scorer on one
     scale, averaged), or one of the solver's set functions, of balanced scores; time_limit in seconds for each proof; solver: one
-    of SOLVERS. Raises ValueError where that cannot solve this kind."""
+    of SOLVERS. Raises ValueError where that cannot solve this kind, or is not installed."""
 
     unary: object = None
     pairwise: object = None
@@ -48,6 +49,8 @@ class Objective:
             raise ValueError(
                 "solver highs cannot solve the objective log_det, which is not linear: set solver to auto or choose another objective."
             )
+        if self.solver == "highs" and not installed():
+            raise ValueError("solver highs needs the package highspy, which is not installed: pip install highspy, or set solver to auto.")
 
     @property
     def scorers(self):

@@ -5,6 +5,7 @@ from collections import deque
 import torch
 from comfy.samplers import Sampler
 
+from . import hub
 from .notices import show_on_node
 from .run import GroupRun
 from .summary import summary
@@ -28,6 +29,10 @@ class GroupSampler(Sampler):
         if not isinstance(sampler, Sampler):
             raise ValueError(
                 f"sampler is a {type(sampler).__name__}, not a SAMPLER: connect KSamplerSelect or another node that makes samplers."
+            )
+        if hub.greenlet is None:
+            raise RuntimeError(
+                "Sampling a group needs the package greenlet, which is not installed: pip install greenlet into ComfyUI's Python and start ComfyUI again."
             )
         self.sampler, self.schedule = sampler, schedule
         # Nothing is connected by most who put this node in the place of another sampler.

@@ -14,7 +14,11 @@ from itertools import accumulate, chain
 import comfy.model_management
 import torch
 from comfy.model_patcher import create_model_options_clone
-from greenlet import GreenletExit, getcurrent, greenlet
+
+try:
+    from greenlet import GreenletExit, getcurrent, greenlet
+except ImportError:  # the pack's other nodes do without; GroupSampler says so
+    greenlet = None
 
 from .coupling import BatchCheck
 from .notices import in_one_line

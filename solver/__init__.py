@@ -1,4 +1,4 @@
-"""Choosing a subset: numpy and highspy only, usable without ComfyUI."""
+"""Choosing a subset: numpy only, and highspy where it is installed, usable without ComfyUI."""
 
 from .objective import mean_weight, standard_distances, standard_scores
 from .select import SET_FUNCTIONS, Selection, select

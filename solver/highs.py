@@ -1,5 +1,6 @@
 """One mixed-integer program for HiGHS, which can be interrupted."""
 
+import importlib.util
 import threading
 from dataclasses import dataclass
 
@@ -19,6 +20,11 @@ class Answer:
     x: np.ndarray | None
     bound: float
     proven: bool
+
+
+def installed():
+    """Whether there is a HiGHS: it is not made for Windows on ARM, for one."""
+    return importlib.util.find_spec("highspy") is not None
 
 
 def maximise(cost, binaries, lower, upper, entries, start, clock):

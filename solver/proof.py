@@ -4,6 +4,7 @@ import numpy as np
 
 from . import linearised
 from .branch_and_bound import Search
+from .highs import installed
 from .local_search import improve, value_of
 from .relaxation import Kernel, reduce, subproblem
 from .semidefinite import split
@@ -33,7 +34,7 @@ def prove(u, w, n, chosen, tolerance, clock, node_limit):
     # What all have from those taken says nothing, and is more than a tolerance of HiGHS allows for.
     level = np.median(gain)
     base, gain = base + left * level, gain - level
-    if left > MOST_ENUMERATED and len(rest) <= MOST_KERNEL_ITEMS:
+    if left > MOST_ENUMERATED and len(rest) <= MOST_KERNEL_ITEMS and installed():
         engine, nodes = "highs", 0
         best, bound = linearised.solve(gain, among, left, np.argsort(-kernel.y, kind="stable")[:left], clock)
     else:

@@ -14,6 +14,7 @@ from . import linearised, thresholds
 from .clock import Clock
 from .copies import first_copies, kinds
 from .growth import Growth
+from .highs import installed
 from .local_search import improve, incumbent, value_of
 from .objective import marginals
 from .presolve import equalised, normal, relevant
@@ -72,14 +73,14 @@ def select(
 
     unary: [M] quality of each item, any finite scale. pairwise: [M, M] symmetric, finite; the diagonal is ignored.
     weight: lambda, >= 0. time_limit: seconds for the proof; the incumbent found before is never lost. node_limit: the same
-    as a count, for runs that do not depend on the machine's speed. engine: "auto" proves by the rules in proof.py, "highs" by
-    HiGHS on the whole linearised program (of up to 256 items), "heuristic" not at all. start: indices of an earlier selection to
-    improve on. pinned, banned: indices that are or are not chosen. objective: "sum" over all pairs, or one of the whole group, in
-    set_functions.py: "max_min" of the smallest distance, "log_det" of the similarities (not with engine="highs"). check: called
-    between steps, many times a second; what it raises ends the call and comes through.
+    as a count, for runs that do not depend on the machine's speed. engine: "auto" proves by the rules in proof.py, without HiGHS
+    where there is none, "highs" by HiGHS on the whole linearised program (of up to 256 items), "heuristic" not at all. start: indices
+    of an earlier selection to improve on. pinned, banned: indices that are or are not chosen. objective: "sum" over all pairs, or one
+    of the whole group, in set_functions.py: "max_min" of the smallest distance, "log_det" of the similarities (not with
+    engine="highs"). check: called between steps, many times a second; what it raises ends the call and comes through.
     Raises ValueError, naming the input, for wrong shapes, values that are not finite or too large to be summed, n outside 1..M, a
-    pairwise matrix that is not symmetric, a negative weight or time_limit, an unknown engine or objective, or pins and bans that
-    leave no selection.
+    pairwise matrix that is not symmetric, a negative weight or time_limit, an unknown engine or objective, engine "highs" without the
+    package highspy, or pins and bans that leave no selection.
     """
     clock = Clock(time_limit, check)
     u, b = _checked(unary, pairwise, n, weight, time_limit)
@@ -89,6 +90,8 @@ def select(
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value}.")
     if engine == "highs" and objective == "log_det":
         raise ValueError("engine highs cannot solve the objective log_det, which is not linear: use engine auto.")
+    if engine == "highs" and not installed():
+        raise ValueError("engine highs needs the package highspy, which is not installed: pip install highspy, or use engine auto.")
     if n - len(pinned) == len(free):
         pinned, free = np.union1d(pinned, free), free[:0]
     clock.check()
@@ -157,7 +160,7 @@ def _best_set(growth, w, program, engine, clock, node_limit):
     # Values hold scores that all groups share, which may leave less than the tolerance of their precision.
     growth.tolerance = max(TOLERANCE * growth.n * unit, 1e-15 * abs(growth.value))
     if engine == "auto" and growth.open:
-        hand_over = by_distance and (len(growth.free) <= MANY or growth.left >= FEW)
+        hand_over = by_distance and installed() and (len(growth.free) <= MANY or growth.left >= FEW)
         growth.prove(min(node_limit, MOST_GROWN // growth.n) if hand_over else node_limit)
         by_distance, decided = hand_over, "branch and bound"
     if by_distance and growth.open and growth.nodes < node_limit and clock.left() > 0:

@@ -209,7 +209,7 @@ def test_the_version_stands_in_one_place():
     text = (ROOT / "pyproject.toml").read_text()
     assert re.search(r'^version = "(.+)"$', text, re.MULTILINE).group(1) == VERSION
     listed = re.search(r"^dependencies = \[(.*)\]$", text, re.MULTILINE).group(1)
-    assert sorted(re.findall(r'"(.+?)"', listed)) == sorted((ROOT / "requirements.txt").read_text().split())
+    assert sorted(re.findall(r'"(.+?)"', listed)) == sorted((ROOT / "requirements.txt").read_text().splitlines())
 
 
 def test_importing_the_pack_is_fast():
