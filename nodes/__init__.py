@@ -11,6 +11,7 @@ from .combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNo
 from .group_ksampler import GroupKSampler
 from .group_sampler import GroupReport, GroupSamplerNode
 from .qip_selector import QIPSelector
+from .save_group import SaveGroup
 from .scorer_download import ScorerDownload
 from .scorers import PairwiseScorer, UnaryScorer
 
@@ -21,6 +22,6 @@ class GroupInference(ComfyExtension):
         folder_paths.add_model_folder_path(FOLDER, str(WEIGHTS))
 
     async def get_node_list(self):
-        samplers = [GroupKSampler, GroupSamplerNode, GroupReport]
+        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, SaveGroup]
         scorers = [UnaryScorer, PairwiseScorer, CombineUnaryScorers, CombinePairwiseScorers, QualityFloorNode, ScorerDownload]
         return [*samplers, *scorers, QIPSelector, GardenLoader]

@@ -1,6 +1,7 @@
 import { app } from "../../scripts/app.js";
 
-/** A Group KSampler in the place of a KSampler, with its links and values. One step to undo. */
+/** A Group KSampler in the place of a KSampler, with its links and values, one step to undo on the canvas (the other renderer
+ * notes the size of the new node as a step of its own). */
 function replace(sampler) {
   const { graph } = sampler;
   const group = window.LiteGraph.createNode("GroupKSampler");

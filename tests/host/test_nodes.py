@@ -16,6 +16,7 @@ import pytest
 import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 from group_inference.nodes.qip_selector import QIPSelector
+from group_inference.nodes.save_group import report_of
 from group_inference.nodes.scorers import PairwiseScorer, UnaryScorer
 from group_inference.sampling.record import VERSION
 from group_inference.scorers.color import ColorHistogram
@@ -136,6 +137,12 @@ def test_scorer_nodes_say_what_is_missing(tmp_path, monkeypatch):
     ):
         with pytest.raises(FileNotFoundError, match=r"download .*model\.safetensors.* from .*/.* on the Hugging Face hub"):
             node.execute(chosen)
+
+
+@pytest.mark.parametrize("text", ["", "no report", "{}", "[1]", '{"seeds": [0, 2]}', '{"seeds": 3, "settings": {"seed": 1}}'])
+def test_pictures_are_saved_with_the_report_of_a_sampler_only(text):
+    with pytest.raises(ValueError, match="holds no report of a group sampler: connect"):
+        report_of(text)
 
 
 def test_weights_go_through_the_hosts_memory_manager():

@@ -287,6 +287,11 @@ def set_input(node, name, value):
     return lambda graph: graph[node]["inputs"].__setitem__(name, value)
 
 
+def save_pictures_of_another_report(graph):
+    graph["one"] = {"class_type": "ImageFromBatch", "inputs": {"image": ["8", 0], "batch_index": 0, "length": 1}}
+    graph["9"] = {"class_type": "SaveGroup", "inputs": {"images": ["one", 0], "report": ["7", 1], "filename_prefix": "mine"}}
+
+
 def without_a_prompt(graph):
     graph["2"]["inputs"]["text"] = graph["5"]["inputs"]["scorer.text"] = ""
 
@@ -321,6 +326,7 @@ def select_from(*sizes):
     (without_a_prompt, "The scorer clip failed: it compares images with a text, and no prompt was found in the graph: fill in its text input."),
     (set_input("5", "scorer.model", "clip-vit-base-patch32"), "download config.json, model.safetensors, preprocessor_config.json, tokenizer.json, tokenizer_config.json from multimodalart/clip-vit-base-patch32"),
     (set_input("6", "scorer.model", "dinov2-base"), "download config.json, model.safetensors, preprocessor_config.json from facebook/dinov2-base"),
+    (save_pictures_of_another_report, "There are 1 images but the report names 4 seeds: connect the pictures of that group alone"),
     (with_easy_cache, "remove that node (EasyCache, LazyCache or the like) from the model's path."),
     (select_from(64, 32), "The images have different sizes (32x32, 64x64): scale them to one size first"),
 ])  # fmt: skip
@@ -353,3 +359,17 @@ def test_the_users_folders_are_left_alone(server):
         for p in (host / name).rglob("*")
         if p.is_file() and p.stat().st_mtime > started + 1
     ]
+
+
+def test_saved_pictures_carry_their_own_seed(server, graph):
+    """In the name, and on the node of the workflow that a dropped picture opens."""
+    graph["9"] = {"class_type": "SaveGroup", "inputs": {"images": ["8", 0], "report": ["7", 1], "filename_prefix": "mine/%width%"}}
+    workflow = {"nodes": [{"id": 7}, {"id": 9, "properties": {"a": 1}}]}
+    entry = server.wait(server.submit(graph, extra_data={"extra_pnginfo": {"workflow": workflow}}))
+    files, seeds = entry["outputs"]["9"]["images"], report(entry)["seeds"]
+    assert [file["filename"].split("_")[:2] for file in files] == [["64", f"seed{seed}"] for seed in seeds]
+    for file, seed in zip(files, seeds, strict=True):
+        with Image.open(server.folder / "output" / file["subfolder"] / file["filename"]) as picture:
+            first, second = json.loads(picture.info["workflow"])["nodes"]
+        assert first == {"id": 7} and second["properties"]["a"] == 1
+        assert second["properties"]["group_summary"].startswith(f"This picture: seed {seed}, ")
