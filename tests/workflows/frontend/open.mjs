@@ -1,9 +1,17 @@
-// node frontend.mjs CHROMIUM ADDRESS FILE...: opens workflows in a server's frontend, as a user's browser would, in both node
-// renderers; prints JSON: {file: {renderer: {api, problems, messages}}}.
+// node open.mjs CHROMIUM ADDRESS FILE...: opens workflows in a server's frontend, as a user's browser would, in both node
+// renderers; prints JSON: {file: {renderer: {api, problems, messages}}}. CHROMIUM is a path, or `packed` for the one in node_modules.
 import fs from 'fs';
 import { chromium } from 'playwright-core';
 
-const [executablePath, address, ...files] = process.argv.slice(2);
+// It unpacks into TMPDIR: the libraries that a machine without a desktop lacks only where it believes itself on Lambda, and fonts, without
+// which Chromium dies, for fonts.conf.
+async function unpacked() {
+  Object.assign(process.env, { AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x', FONTCONFIG_PATH: import.meta.dirname });
+  return (await import('@sparticuz/chromium')).default.executablePath();
+}
+
+const [browserPath, address, ...files] = process.argv.slice(2);
+const executablePath = browserPath === 'packed' ? await unpacked() : browserPath;
 const SWITCHES = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const browser = await chromium.launch({ executablePath, args: SWITCHES });
 const page = await browser.newPage({ viewport: { width: 1700, height: 1000 } });
