@@ -1,7 +1,8 @@
 from comfy_api.latest import io
 
+from ..sampling.notices import show_on_node
 from ..scorers import download, weights
-from .types import CATEGORY
+from .types import CATEGORY, SUMMARY
 
 
 class ScorerDownload(io.ComfyNode):
@@ -16,7 +17,10 @@ class ScorerDownload(io.ComfyNode):
             inputs=[
                 io.Combo.Input("model", options=list(weights.KNOWN), tooltip="Goes into a folder of this name in models/group_scorers. Nothing else in this pack downloads. What is installed is only checked, not fetched again."),
             ],
-            outputs=[io.String.Output(display_name="folder")],
+            outputs=[
+                io.String.Output(display_name="folder"),
+                io.Combo.Output(display_name="model", tooltip="For the input model of a scorer, which then waits until its weights are there."),
+            ],
             is_output_node=True,
         )  # fmt: skip
 
@@ -27,4 +31,8 @@ class ScorerDownload(io.ComfyNode):
 
     @classmethod
     def execute(cls, model) -> io.NodeOutput:
-        return io.NodeOutput(str(download.download(model)))
+        there = download.installed(model) is not None
+        folder = str(download.download(model, lambda text: show_on_node([text])))
+        said = [f"{model} {'was there already' if there else 'is installed'}: {folder}"]
+        show_on_node(said)
+        return io.NodeOutput(folder, model, ui={SUMMARY: said})

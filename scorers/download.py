@@ -4,6 +4,7 @@ Half a download lies in NAME.partial/NAME, one level below where scorers look fo
 """
 
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,11 +28,11 @@ def installed(name):
     return next((root / name for root in weights.search_paths() if not _lacking(name, root / name)), None)
 
 
-def download(name):
+def download(name, tell=lambda text: None):
     """Installs a model of weights.KNOWN in the first of weights.search_paths() and returns its folder (Path).
 
-    A complete folder is only checked. Shows its progress and can be interrupted where there is a host; what has arrived by
-    then is kept for the next run. Raises ValueError if an installed file is not what was downloaded or a file's kind is
+    A complete folder is only checked. tell: called with how far it is, about once a second. Shows its progress and can be interrupted
+    where there is a host; what has arrived by then is kept for the next run. Raises ValueError if an installed file is not what was downloaded or a file's kind is
     refused, FileNotFoundError if a folder or a repository lacks files, RuntimeError for all that hub, network and disk do.
     """
     if folder := installed(name):
@@ -54,7 +55,7 @@ def download(name):
         for unplanned in set(partial.iterdir()) - {partial / file for file in plan}:  # begun by another version of this pack
             unplanned.unlink()
         source.write(partial, plan)
-    with _progress(name, kept, total) as bar:
+    with _progress(name, kept, total, tell) as bar:
         for file, stated in plan.items():
             with _explained(f"{file} of {stated.repository}", folder):
                 _fetch(file, stated, partial / file, bar)
@@ -120,18 +121,24 @@ def _require_space(folder, needed):
 
 
 @contextmanager
-def _progress(name, kept, total):
+def _progress(name, kept, total, tell):
     """One bar over all files, in bytes, in the console and in the host, that stops the transfer when the user does."""
     from huggingface_hub.utils import tqdm
 
     shown = ProgressBar(total) if host else None
+    started, told = time.monotonic(), 0.0
 
     class Bar(tqdm):
         def update(self, n=1):
+            nonlocal told
             if host:
                 host.throw_exception_if_processing_interrupted()
                 shown.update(n)
-            return super().update(n)
+            drawn = super().update(n)
+            if (now := time.monotonic()) - told >= 1:
+                told, speed = now, (self.n - kept) / max(now - started, 1e-3)
+                tell(f"{name}: {self.n / 1e6:.0f} of {total / 1e6:.0f} MB, {speed / 1e6:.1f} MB/s")
+            return drawn
 
     if shown:
         shown.update(kept)

@@ -6,7 +6,7 @@ import { api } from "../../scripts/api.js";
 const SAID = "group_summary";
 // Pixels: the height of a line of the host's text, and about what a character takes of its width.
 const [LINE, CHARACTER] = [15, 7];
-const NODES = new Set(["GroupKSampler", "GroupReport", "QIPSelector", "SaveGroup"]);
+const NODES = new Set(["GroupKSampler", "GroupReport", "QIPSelector", "SaveGroup", "ScorerDownload"]);
 
 /** Says a text on a node the way the host shows progress, in whatever renderer; only the graph that is looked at can show it. */
 function say(node) {

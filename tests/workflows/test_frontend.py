@@ -17,6 +17,7 @@ from group_inference.sampling.plan import paper_plan
 from PIL import Image
 
 FRONTEND = Path(__file__).resolve().parent / "frontend"
+BLOCKS = sorted((shipped.ROOT / "subgraphs").glob("*.json"))
 
 
 def system_browser():
@@ -61,7 +62,7 @@ def seen(open_workflows, server):
         for node in shipped.browser_form(name)["nodes"]:
             if node["type"] == "LoadImage":
                 Image.new("RGB", (64, 64)).save(server.folder / "input" / node["widgets_values"][0])
-    done = open_workflows(server.address, *(str(shipped.FOLDER / f"{name}.json") for name in shipped.NAMES))
+    done = open_workflows(server.address, *(str(shipped.FOLDER / f"{name}.json") for name in shipped.NAMES), *map(str, BLOCKS))
     assert done.returncode == 0, done.stderr
     return {Path(file).stem: found for file, found in json.loads(done.stdout).items()}
 
@@ -70,6 +71,15 @@ def seen(open_workflows, server):
 def test_it_opens_without_a_complaint(seen, name):
     for found in seen[name].values():
         assert found["problems"] == [] and found["messages"] == []
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda path: path.stem)
+def test_a_block_is_offered_and_opens_without_a_complaint(seen, server, block):
+    assert block.stem in [entry["name"] for entry in server.get("/global_subgraphs").values()]
+    for found in seen[block.stem].values():
+        assert found["problems"] == [] and found["messages"] == []
+        kinds = [node["class_type"] for node in found["api"].values()]
+        assert sorted(kinds) == ["CLIPTextEncode", "CLIPTextEncode", "EmptyLatentImage", "GroupKSampler", "VAEDecode"]
 
 
 def nodes_of(graph, other, titled):
