@@ -57,7 +57,7 @@ class GroupRun:
         if self.plan.looks or group.connected and count > 1:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
-            show_on_node([f"Plan: {self.plan}", *self.record.notes])
+            self.say()
         self.warn_of_rows(rows, conditioning, denoise_mask)
 
         def rewrapped(noise, seed):
@@ -110,6 +110,10 @@ class GroupRun:
         if self.plan.looks and not self.group.connected:
             found.append("No scorers are connected, so candidates are told apart by their latents alone.")
         return found
+
+    def say(self, *now):
+        """On the node: the plan, how the inputs were taken, and what is going on."""
+        show_on_node([f"Plan: {self.plan}", *self.record.notes, *now])
 
     def warn_of_rows(self, rows, conditioning, denoise_mask):
         """What cannot go with each candidate."""
@@ -179,6 +183,7 @@ class GroupRun:
 
     def select(self, living, n, progress, objective):
         started = time.perf_counter()
+        self.say(f"After step {self.step + 1} of {self.steps}: {'looking at' if objective.needs_images else 'comparing'} {len(living)}.")
         x0 = torch.cat([t.x0 for t in living])
         sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
         with models_kept():
@@ -196,6 +201,7 @@ class GroupRun:
         self.record.rounds.append(choice.as_round(self.step, sigma, [t.candidate.seed for t in living], seconds))
         for part, value in self.record.rounds[-1].seconds.items():
             self.record.seconds[part] += value
+        self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
         return [living[i] for i in choice.chosen]
 
     def in_order(self, finished):

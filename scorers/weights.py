@@ -14,9 +14,10 @@ FOLDER = "group_scorers"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 # Kinds that are not in the Hugging Face layout: the file to look for, and what to say when it is missing.
 WEIGHTS = {"open_clip": "open_clip_model.safetensors"}
+RECIPE = "the pack's docs/scorers.md has the lines of Python that make it"
 OWN_LAYOUT = {
-    "open_clip": "put the checkpoint as open_clip_model.safetensors into it, in open_clip's layout",
-    "lpips": "put model.safetensors into it, with AlexNet's features.* of torchvision and lin*.model.1.weight of the lpips package",
+    "open_clip": f"put the checkpoint as open_clip_model.safetensors into it, in open_clip's layout; {RECIPE}",
+    "lpips": f"put model.safetensors into it, with AlexNet's features.* of torchvision and lin*.model.1.weight of the lpips package; {RECIPE}",
 }
 
 
@@ -97,7 +98,9 @@ def find(model_type, name):
         what = f"download {' and '.join(parts)} on the Hugging Face hub into it, or let the node Scorer Download do it"
     else:
         what = OWN_LAYOUT.get(model_type, "put a model in the Hugging Face layout (config.json, model.safetensors, ...) into it")
-    raise FileNotFoundError(f"The scorer's weights are not in {folder}: {what}. Nothing is downloaded by itself.")
+    raise FileNotFoundError(
+        f"The scorer's weights are not in {folder}: {what}. Nothing is downloaded by itself; the scorers color, structure, latent and cfg_agreement need no weights."
+    )
 
 
 def image_preprocessing(folder):

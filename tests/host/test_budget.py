@@ -38,14 +38,23 @@ def sample(garden, monkeypatch, latent=None, **more):
     return out.args[0], json.loads(out.args[1]), sum(decoded), said
 
 
+def doing(report):
+    """What the node says at each look."""
+    for r, look in zip(report["rounds"], report["plan"]["looks"], strict=True):
+        step = f"After step {look['step'] + 1} of {STEPS}"
+        yield f"{step}: {'looking at' if look['scored'] else 'comparing'} {len(r['seeds'])}."
+        yield f"{step}: {look['keep']} go on."
+
+
 def test_a_run_does_what_its_plan_says_before_it_starts(garden, monkeypatch):
     latent, report, decoded, said = sample(garden, monkeypatch)
     plan = report["plan"]
     assert plan["start"] > 3 and plan["cost"] <= 4.0  # starting_candidates is the paper's
-    assert report["model_rows"] == plan["rows"] and said == [f"Plan: {plan['in_words']}"]
+    assert report["model_rows"] == plan["rows"] and said[0] == f"Plan: {plan['in_words']}"
     assert [(r["step"], len(r["kept"])) for r in report["rounds"]] == [(look["step"], look["keep"]) for look in plan["looks"]]
     assert [list(r["by"]) for r in report["rounds"]] == [["color rgb"] if look["scored"] else ["latent"] for look in plan["looks"]]
     assert not plan["looks"][0]["scored"] and decoded == plan["looked"] == len(report["rounds"][-1]["seeds"])
+    assert [s for s in said if s.startswith("After")] == list(doing(report))
     assert report["decoder"] == "VAE at 64 x 64 pixels" and report["settings"]["schedule"] == "budget" and report["warnings"] == []
     again, *_ = sample(garden, monkeypatch)
     assert torch.equal(latent["samples"], again["samples"])
@@ -61,7 +70,7 @@ def test_without_scorers_the_latents_are_told_apart(garden, monkeypatch):
     """All that most people do first: this node in the place of their KSampler."""
     latent, report, decoded, said = sample(garden, monkeypatch, pairwise=None, vae=None)
     assert report["plan"]["start"] > 3 and decoded == 0 and report["settings"]["pairwise"] == "latent" and len(report["seeds"]) == 2
-    assert "scores" not in report["plan"]["in_words"] and "by their latents" in said[-1]
+    assert "scores" not in report["plan"]["in_words"] and "by their latents" in said[0]
     assert all(set(r["by"]) == {"latent"} for r in report["rounds"])
     best = max(report["rounds"][-1]["pairwise"], key=max)
     assert max(best) > 0 and report["rounds"][-1]["unary"] is None

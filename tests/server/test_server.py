@@ -233,8 +233,9 @@ def test_plan_and_warnings_are_shown_on_the_node(server, graph):
     listener.close()
     found = report(server.wait(prompt))
     words = found["plan"]["in_words"]
-    (before, after), warning = texts, found["warnings"][0]
-    assert before == ("7", f"Plan: {words}") and after[0] == "7" and after[1].startswith("4 of 5 candidates") and after[1].endswith(warning)
+    before, *_, after = [text for node, text in texts if node == "7"]
+    assert before == f"Plan: {words}" and after.startswith("4 of 5 candidates") and after.endswith(found["warnings"][0])
+    assert [text for _, text in texts if text.startswith(f"Plan: {words}\nAfter step") and text.endswith(": looking at 5.")]
 
 
 def test_interrupt_while_sampling_and_the_next_prompt(server, graph):

@@ -108,5 +108,11 @@ def test_without_open_clip_the_package_is_named(folder, monkeypatch):
 
 
 def test_what_cannot_be_downloaded_says_what_to_put_there(folder):
-    refused(lambda: OpenClip.shared("hps-v2.1"), "hps-v2.1", "open_clip_model.safetensors", "Nothing is downloaded by itself")
+    refused(
+        lambda: OpenClip.shared("hps-v2.1"),
+        "hps-v2.1",
+        "open_clip_model.safetensors",
+        "docs/scorers.md",
+        "color, structure, latent and cfg_agreement need no weights",
+    )
     refused(Lpips, "lpips-alex", "AlexNet", "lin*.model.1.weight")
