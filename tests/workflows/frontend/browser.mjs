@@ -1,0 +1,37 @@
+// What both programs here start with: CHROMIUM is a path, or `packed` for the one in node_modules.
+import { chromium } from 'playwright-core';
+
+// It unpacks into TMPDIR: the libraries that a machine without a desktop lacks only where it believes itself on Lambda, and fonts, without
+// which Chromium dies, for fonts.conf.
+async function unpacked() {
+  Object.assign(process.env, { AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x', FONTCONFIG_PATH: import.meta.dirname });
+  return (await import('@sparticuz/chromium')).default.executablePath();
+}
+
+const SWITCHES = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export const RENDERERS = [['canvas', false], ['vue', true]];
+export const render = (page, isVue) =>
+  page.evaluate(on => window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on), isVue);
+export const ready = page =>
+  page.waitForFunction(() => window.app?.graph && window.app.extensionManager, null, { timeout: 120000 });
+
+/** {browser, page, messages}: a page of the frontend at ADDRESS, and what it complains of. */
+export async function start(browserPath, address) {
+  const browser = await chromium.launch({ executablePath: browserPath === 'packed' ? await unpacked() : browserPath, args: SWITCHES });
+  const page = await browser.newPage({ viewport: { width: 1700, height: 1000 } });
+  const messages = [];
+  page.on('console', message => {
+    // The browser's own line for every file that is not there; what the frontend makes of it comes as another message.
+    if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Failed to load resource')) messages.push(message.text());
+  });
+  page.on('pageerror', error => messages.push(String(error)));
+  await page.goto(address);
+  await ready(page);
+  // A new user is shown the templates first.
+  await page.evaluate(() => window.app.extensionManager.setting.set('Comfy.TutorialCompleted', true));
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(2000);
+  return { browser, page, messages };
+}

@@ -1,0 +1,53 @@
+// node press.mjs CHROMIUM ADDRESS FILE: makes a group of a workflow's KSampler by its menu, runs it, and reloads the page, in both node
+// renderers; prints JSON: {renderer: {before, api, said, again}}: the graph before and after, and what the node says
+// after the run and after the reload.
+import fs from 'fs';
+import { RENDERERS, ready, render, start } from './browser.mjs';
+
+const [browserPath, address, file] = process.argv.slice(2);
+const { browser, page } = await start(browserPath, address);
+const graph = async () => page.evaluate(async () => (await window.app.graphToPrompt()).output);
+const said = () => page.evaluate(() => window.app.graph._nodes.find(node => node.type === 'GroupKSampler')?.widgets.find(widget => widget.type === 'progressText')?.value);
+
+async function replace() {
+  const place = await page.evaluate(() => {
+    const { pos } = window.app.graph._nodes.find(node => node.type === 'KSampler');
+    const [x, y] = window.app.canvas.ds.convertOffsetToCanvas([pos[0] + 60, pos[1] - 12]);
+    const { left, top } = window.app.canvas.canvas.getBoundingClientRect();
+    return [x + left, y + top];
+  });
+  await page.mouse.click(...place, { button: 'right' });
+  await page.getByText('Replace by Group KSampler').first().click();
+  await page.waitForTimeout(500);
+}
+
+const seen = {};
+for (const [renderer, isVue] of RENDERERS) {
+  await render(page, isVue);
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(2500); // the last session's graph comes first
+  await page.evaluate(saved => window.app.loadGraphData(saved), JSON.parse(fs.readFileSync(file)));
+  await page.waitForTimeout(1500);
+  // Another seed each: of a run that the host has done before nothing is said again.
+  await page.evaluate(seed => (window.app.graph._nodes.find(node => node.type === 'KSampler').widgets[0].value = seed), isVue ? 78 : 77);
+  const before = await graph();
+  await replace();
+  const api = await graph();
+  const found = (seen[renderer] = { before, api });
+  await page.evaluate(() => window.app.queuePrompt(0, 1));
+  const idle = async () => { const { queue_running: now, queue_pending: next } = await (await fetch('/queue')).json(); return !now.length && !next.length; };
+  await page.waitForTimeout(1000);
+  await page.waitForFunction(idle, null, { timeout: 120000, polling: 500 });
+  await page.waitForTimeout(1500);
+  found.said = await said();
+  // What a node keeps is saved with the next click.
+  await page.mouse.click(1400, 950);
+  await page.waitForTimeout(1500);
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(2500);
+  found.again = await said();
+}
+console.log(JSON.stringify(seen));
+await browser.close();
