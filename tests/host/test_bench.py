@@ -51,7 +51,7 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("sys.argv", ["bench", "--plot", str(tmp_path / "results.png")])
     bench_results.main()
     out = capsys.readouterr().out
-    assert "varied, groups of 4, guidance 3, 20 steps, 3 prompts, pools of 8" in out and "finished (equal rows" in out
+    assert "## Varied, groups of 4, guidance 3, 20 steps\n\n3 prompts, pools of 8\n" in out and "finished (equal rows" in out
     assert (tmp_path / "results.png").exists() and "CADS" in out and free not in out
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
 

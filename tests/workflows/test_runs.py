@@ -54,7 +54,7 @@ def alone(graph, seed, row):
     for i, node in of_class(graph, "GroupSampler").items():
         for other in graph.values():
             other["inputs"] |= {name: node["inputs"]["sampler"] for name, value in other["inputs"].items() if value == [i, 0]}
-    if of_class(graph, "ImageBatch"):  # the candidates are pictures of a batch
+    if of_class(graph, "BatchImagesNode"):  # the candidates are pictures of a batch
         (encode,) = of_class(graph, "VAEEncode").values()
         graph["one"] = {"class_type": "ImageFromBatch", "inputs": {"image": encode["inputs"]["pixels"], "batch_index": row, "length": 1}}
         encode["inputs"]["pixels"] = ["one", 0]

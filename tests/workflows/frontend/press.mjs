@@ -7,7 +7,15 @@ import { RENDERERS, ready, render, start } from './browser.mjs';
 const [browserPath, address, file] = process.argv.slice(2);
 const { browser, page } = await start(browserPath, address);
 const graph = async () => page.evaluate(async () => (await window.app.graphToPrompt()).output);
-const said = () => page.evaluate(() => window.app.graph._nodes.find(node => node.type === 'GroupKSampler')?.widgets.find(widget => widget.type === 'progressText')?.value);
+// Waited for, since it comes when the run is done, and after the graph is there again.
+const said = async () => {
+  const text = () => {
+    const node = window.app.graph?._nodes.find(node => node.type === 'GroupKSampler');
+    const value = node?.widgets.find(widget => widget.type === 'progressText')?.value;
+    return value && !value.startsWith('Plan') && value;
+  };
+  return (await page.waitForFunction(text, null, { timeout: 120000 })).jsonValue();
+};
 
 async function replace() {
   const place = await page.evaluate(() => {
@@ -36,17 +44,12 @@ for (const [renderer, isVue] of RENDERERS) {
   const api = await graph();
   const found = (seen[renderer] = { before, api });
   await page.evaluate(() => window.app.queuePrompt(0, 1));
-  const idle = async () => { const { queue_running: now, queue_pending: next } = await (await fetch('/queue')).json(); return !now.length && !next.length; };
-  await page.waitForTimeout(1000);
-  await page.waitForFunction(idle, null, { timeout: 120000, polling: 500 });
-  await page.waitForTimeout(1500);
   found.said = await said();
   // What a node keeps is saved with the next click.
   await page.mouse.click(1400, 950);
   await page.waitForTimeout(1500);
   await page.reload();
   await ready(page);
-  await page.waitForTimeout(2500);
   found.again = await said();
 }
 console.log(JSON.stringify(seen));
