@@ -17,10 +17,10 @@ MOST_DISTANCES = 64
 class Round:
     """One selection. unary: raw score per living candidate in the order of `seeds`; kept: seeds of the survivors, best first;
     pairwise [n, n]: raw distances among these, in their order; both None without such a scorer; mean_distance: of all pairs of the
-    living; seconds: by part, model since the round before. objective, bound and gap are in the solver's scale (see the `objective` setting). Of several unary scorers,
-    `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds that a quality floor kept out;
-    engine: the part of the solver that decided; by: what each scorer that was asked counted, 1 for the most reliable (see
-    scorers/reliability.py)."""
+    living; seconds: by part, model since the round before. objective, bound and gap are in the solver's scale (see the `objective`
+    setting). Of several unary scorers, `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds
+    that a quality floor kept out; engine: the part of the solver that decided; by: what each scorer that was asked counted, 1 for the
+    most reliable (see scorers/reliability.py)."""
 
     step: int
     sigma: float

@@ -12,7 +12,7 @@ def summary(run, unit="candidates", names="seeds"):
 
 
 def _chosen(run, unit, names):
-    shown = ", ".join(map(str, run.seeds[:MOST_SEEDS])) + ", ..." * (len(run.seeds) > MOST_SEEDS)
+    shown = ", ".join(map(str, run.seeds[:MOST_SEEDS])) + " and more" * (len(run.seeds) > MOST_SEEDS)
     return f"{len(run.seeds)} of {run.settings['starting_candidates']} {unit}, {names} {shown}."
 
 
@@ -21,7 +21,8 @@ def _worth(run):
     if not run.rounds:
         return ""
     last = run.rounds[-1]
-    group = np.isin(last.seeds, last.kept)
+    kept = set(last.kept)
+    group = np.array([seed in kept for seed in last.seeds])
     found = [("Difference", _mean_distance(last.pairwise), last.mean_distance)] if last.pairwise is not None and len(last.kept) > 1 else []
     scores = last.parts or ({} if last.unary is None else {run.settings["unary"]: last.unary})
     found += [(name, np.nanmean(values[group]), np.nanmean(values)) for name, values in scores.items()]
