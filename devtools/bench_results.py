@@ -1,4 +1,4 @@
-"""python3 dev.py bench results: what bench groups left in build/bench, as the tables and the plot of docs/results.md."""
+"""python3 dev.py bench results: what bench groups left in build/bench, as docs/tables.md and the plot of docs/results.md."""
 
 import argparse
 import json
@@ -12,20 +12,28 @@ FOLDER = ROOT / "build" / "bench"
 COSTS = {"rows": 0, "looks": 0, "seconds": 2}
 SHOWN = {"vendi": 2, "smallest": 3, "right": 3, "distinct": 3, "answers": 3}
 GAINS = {"objective": 2, "right": 3, "answers": 3}
+HEAD = """# Tables
+
+What `python3 dev.py bench results` prints of all that `bench groups` measured; [results.md](results.md) says what the columns mean and what
+follows from them."""
 # Of the plot: what is paid for and what is asked, beside each other.
-SERIES = {"best of N finished": "finished", "the paper's schedule": "paper", "budget": "budget"}
+SERIES = {
+    "best of N finished": "finished", "the paper's schedule": "paper", "budget, clip and dinov2": "budget", "budget, nothing connected": "alone",
+}  # fmt: skip
 
 
 def kind(found, policy):
     """Which of the plot's series a policy belongs to."""
     if "(paper)" in policy:
         return "paper"
+    if policy.endswith("nothing connected"):
+        return "alone"
     own = found["families"][policy]
     return own if own == "finished" or (own == "budget" and "," not in policy) else None
 
 
 def shown(found, size, policy):
-    """Whether the tables of docs/results.md have it."""
+    """Whether the tables have it."""
     equal = policy in found["equal"].get(size, {})
     families = ("plain", "budget", "drafts", "rivals")
     return equal or found["families"][policy] in families or "(paper)" in policy or policy.endswith("of 64 finished")
@@ -58,12 +66,15 @@ def main():
     if not files:
         return f"There is nothing in {FOLDER}: run bench groups first."
     panels = []
+    print(HEAD)
     for path in files:
         found = json.loads(path.read_text())
         setting = found["setting"]
         for size in found["groups of"]:
             title = f"{setting['garden']}, groups of {size}, guidance {setting['guidance']:g}, {setting['steps']} steps"
-            print(f"{title}, {len(found['prompts'])} prompts, pools of {found['candidates']}\n\n{markdown(found, size)}\n")
+            print(
+                f"## {title[0].upper()}{title[1:]}\n\n{len(found['prompts'])} prompts, pools of {found['candidates']}\n\n{markdown(found, size)}\n"
+            )
             if (size, setting["guidance"], setting["steps"]) == ("4", 3, 20):
                 series = {name: points(found, size, what) for name, what in SERIES.items()}
                 panels.append(
