@@ -13,7 +13,8 @@ function paint() {
 app.registerExtension({
   name: "group-inference.sockets",
   setup() {
-    paint();
     app.ui.settings.addEventListener("Comfy.ColorPalette.change", () => setTimeout(paint));
   },
+  // The first palette comes after the extensions, graphs after that.
+  afterConfigureGraph: paint,
 });

@@ -206,7 +206,9 @@ def test_every_input_has_a_tooltip_and_every_node_a_help_page():
             and info["search_aliases"]
             and info["category"].startswith((nodes.KSampler.CATEGORY, nodes.CheckpointLoaderSimple.CATEGORY))
         )
-        assert (ROOT / "web" / "docs" / f"{info['name']}.md").exists()
+        page = (ROOT / "web" / "docs" / f"{info['name']}.md").read_text(encoding="utf-8")
+        # In the help pane pictures are found beside the page, other pages are not.
+        assert f"]({info['name']}.png)" in page and (ROOT / "web" / "docs" / f"{info['name']}.png").exists() and ".md)" not in page
         for group in (group for kind, group in info["input"].items() if kind != "hidden"):
             for name, value in group.items():
                 assert value[1].get("tooltip"), f"{info['name']}.{name}"

@@ -54,3 +54,10 @@ def test_what_the_node_says_is_there_after_a_reload(pressed, renderer):
     found = pressed[renderer]
     assert found["said"].startswith("4 of 60 candidates, seeds ") and "No scorers are connected" in found["said"]
     assert "All 4 rows of the latent are the same" in found["said"] and found["again"] == found["said"]
+
+
+@pytest.mark.parametrize("renderer", ["canvas", "vue"])
+def test_sockets_have_colours_of_their_own_once_a_page_is_there(pressed, renderer):
+    """The frontend's palette comes after the extensions and takes away what they set before."""
+    canvas, css = pressed[renderer]["colors"]
+    assert canvas == css.strip() == "#b5d334"

@@ -1,6 +1,6 @@
 // node press.mjs CHROMIUM ADDRESS FILE: makes a group of a workflow's KSampler by its menu, runs it, and reloads the page, in both node
-// renderers; prints JSON: {renderer: {before, api, said, again}}: the graph before and after, and what the node says
-// after the run and after the reload.
+// renderers; prints JSON: {renderer: {before, api, said, again, colors}}: the graph before and after, what the node
+// says after the run and after the reload, and the colour of a socket in the canvas and in CSS.
 import fs from 'fs';
 import { RENDERERS, ready, render, start } from './browser.mjs';
 
@@ -51,6 +51,10 @@ for (const [renderer, isVue] of RENDERERS) {
   await page.reload();
   await ready(page);
   found.again = await said();
+  found.colors = await page.evaluate(() => [
+    window.app.canvas.default_connection_color_byType.GROUP_UNARY,
+    getComputedStyle(document.documentElement).getPropertyValue('--color-datatype-GROUP_UNARY'),
+  ]);
 }
 console.log(JSON.stringify(seen));
 await browser.close();
