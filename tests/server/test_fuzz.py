@@ -111,7 +111,7 @@ def bench(tmp_path_factory):
 
 def seen(entry):
     """What each FuzzSeen saw."""
-    return {i: json.loads(output["text"][0]) for i, output in entry["outputs"].items()}
+    return {i: json.loads(output["text"][0]) for i, output in entry["outputs"].items() if "text" in output}
 
 
 def error(entry):
@@ -139,7 +139,8 @@ def with_stock_samplers(info, graph):
         if node["class_type"] == "GroupKSampler":
             node["class_type"] = "KSampler"
             node["inputs"] = {k: v for k, v in node["inputs"].items() if k in info["KSampler"]["input"]["required"]}
-            graph.pop(f"{i} out 1", None)
+            of_groups = [[i, 1], [i, 2]]  # report and seeds
+            graph = {k: v for k, v in graph.items() if not any(value in of_groups for value in v["inputs"].values())}
         if node["class_type"] == "GroupSampler":
             for other in graph.values():
                 other["inputs"] |= {k: node["inputs"]["sampler"] for k, v in other["inputs"].items() if v == [i, 0]}
