@@ -43,7 +43,8 @@ class SaveGroup(io.ComfyNode):
             extra = labelled(cls.hidden.extra_pnginfo or {}, cls.hidden.unique_id, said)
             host = nodes.SaveImage().save_images(images[i : i + 1], f"{filename_prefix}_seed{seed}", cls.hidden.prompt, extra)
             saved += host["ui"]["images"]
-        return io.NodeOutput(ui={"images": saved})
+        # In the place of what the node said of a picture that was dropped.
+        return io.NodeOutput(ui={"images": saved, SUMMARY: [f"Saved {len(saved)} pictures with their seeds."]})
 
 
 def report_of(text):

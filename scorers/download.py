@@ -32,8 +32,9 @@ def download(name, tell=lambda text: None):
     """Installs a model of weights.KNOWN in the first of weights.search_paths() and returns its folder (Path).
 
     A complete folder is only checked. tell: called with how far it is, about once a second. Shows its progress and can be interrupted
-    where there is a host; what has arrived by then is kept for the next run. Raises ValueError if an installed file is not what was downloaded or a file's kind is
-    refused, FileNotFoundError if a folder or a repository lacks files, RuntimeError for all that hub, network and disk do.
+    where there is a host; what has arrived by then is kept for the next run. Raises ValueError if an installed file is not what was
+    downloaded or a file's kind is refused, FileNotFoundError if a folder or a repository lacks files, RuntimeError for all that hub,
+    network and disk do.
     """
     if folder := installed(name):
         check(folder)

@@ -21,6 +21,20 @@ function say(node) {
   node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);
 }
 
+/** While a prompt is made of the graph nothing is said: pictures would carry what the run before had to say. */
+let heldBack = [];
+
+function holdBack() {
+  const nodes = [app.graph, ...(app.graph.subgraphs?.values() ?? [])].flatMap((graph) => graph.nodes);
+  heldBack = nodes.filter((node) => node.properties?.[SAID]).map((node) => [node, node.properties[SAID]]);
+  for (const [node] of heldBack) delete node.properties[SAID];
+}
+
+function giveBack() {
+  for (const [node, text] of heldBack) node.properties[SAID] ??= text;
+  heldBack = [];
+}
+
 app.registerExtension({
   name: "group-inference.summary",
   beforeRegisterNodeDef(nodeType, { name }) {
@@ -34,6 +48,8 @@ app.registerExtension({
     };
   },
   setup() {
+    api.addEventListener("promptQueueing", holdBack);
+    api.addEventListener("promptQueued", giveBack);
     // Newer frontends clear the texts of a job's nodes when it ends, in listeners of this event.
     api.addEventListener("execution_success", () => setTimeout(() => app.canvas.graph.nodes.forEach(say)));
   },

@@ -60,6 +60,7 @@ def test_saved_pictures_carry_their_own_seed(server, graph):
     workflow = {"nodes": [{"id": 7}, {"id": 9, "properties": {"a": 1}}]}
     entry = server.wait(server.submit(graph, extra_data={"extra_pnginfo": {"workflow": workflow}}))
     files, seeds = entry["outputs"]["9"]["images"], report(entry)["seeds"]
+    assert entry["outputs"]["9"]["group_summary"] == ["Saved 4 pictures with their seeds."]
     assert [file["filename"].split("_")[:2] for file in files] == [["64", f"seed{seed}"] for seed in seeds]
     for file, seed in zip(files, seeds, strict=True):
         with Image.open(server.folder / "output" / file["subfolder"] / file["filename"]) as picture:

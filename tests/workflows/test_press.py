@@ -57,6 +57,11 @@ def test_what_the_node_says_is_there_after_a_reload(pressed, renderer):
 
 
 @pytest.mark.parametrize("renderer", ["canvas", "vue"])
+def test_pictures_do_not_carry_what_the_run_before_said(pressed, renderer):
+    assert len(pressed[renderer]["sent"]) > 5 and all("group_summary" not in names for names in pressed[renderer]["sent"])
+
+
+@pytest.mark.parametrize("renderer", ["canvas", "vue"])
 def test_sockets_have_colours_of_their_own_once_a_page_is_there(pressed, renderer):
     """The frontend's palette comes after the extensions and takes away what they set before."""
     canvas, css = pressed[renderer]["colors"]

@@ -1,6 +1,6 @@
 // node press.mjs CHROMIUM ADDRESS FILE: makes a group of a workflow's KSampler by its menu, runs it, and reloads the page, in both node
-// renderers; prints JSON: {renderer: {before, api, said, again, colors}}: the graph before and after, what the node
-// says after the run and after the reload, and the colour of a socket in the canvas and in CSS.
+// renderers; prints JSON: {renderer: {before, api, said, sent, again, colors}}: the graph before and after, what the node says after the
+// run and after the reload, the properties of nodes that another run is sent with, and the colour of a socket in the canvas and in CSS.
 import fs from 'fs';
 import { RENDERERS, ready, render, start } from './browser.mjs';
 
@@ -45,6 +45,10 @@ for (const [renderer, isVue] of RENDERERS) {
   const found = (seen[renderer] = { before, api });
   await page.evaluate(() => window.app.queuePrompt(0, 1));
   found.said = await said();
+  const sent = page.waitForRequest(request => request.url().endsWith('/prompt') && request.method() === 'POST');
+  await page.evaluate(() => window.app.queuePrompt(0, 1));
+  found.sent = JSON.parse((await sent).postData()).extra_data.extra_pnginfo.workflow.nodes.map(node => Object.keys(node.properties));
+  await page.waitForTimeout(1500);
   // What a node keeps is saved with the next click.
   await page.mouse.click(1400, 950);
   await page.waitForTimeout(1500);
