@@ -62,6 +62,7 @@ def _inputs_of(name):
     """({input: type}, [those that hold texts of several lines]) of a class of nodes."""
     known = nodes.NODE_CLASS_MAPPINGS.get(name)
     declared = known.INPUT_TYPES() if known else {}
-    found = {**declared.get("required", {}), **declared.get("optional", {})}
+    # Other packs declare all kinds of things; a choice among options is the list of them in place of a type.
+    found = {name: entry for name, entry in {**declared.get("required", {}), **declared.get("optional", {})}.items() if entry}
     texts = [name for name, (kind, *options) in found.items() if kind == "STRING" and options and options[0].get("multiline")]
-    return {name: entry[0] for name, entry in found.items()}, texts
+    return {name: entry[0] if isinstance(entry[0], str) else "COMBO" for name, entry in found.items()}, texts

@@ -38,6 +38,10 @@ GRAPHS = {
     ),
     "a switch": ({"w": node("Switch of another pack", one=["a", 0], two=["a", 0]), "s": sampler(["w", 0])}, "a fox"),
     "a picture": ({"k": sampler(["a", 0]), "d": node("VAEDecode", samples=["k", 0], vae=["vae", 0]), "s": node("QIPSelector", image=["d", 0])}, "a fox"),
+    "a picture, scaled by a linked choice": (
+        {"k": sampler(["a", 0]), "d": node("VAEDecode", samples=["k", 0], vae=["vae", 0]), "i": node("ImageScale", image=["d", 0], upscale_method=["way", 0]), "s": node("QIPSelector", image=["i", 0])},
+        "a fox",
+    ),
     "only a negative one": ({"s": node("KSampler", negative=["negative", 0])}, ""),
     "a loop": ({"w": node("Reroute", a=["s", 0]), "s": sampler(["w", 0])}, ""),
     "nothing": ({"s": sampler(["gone", 0])}, ""),
@@ -47,6 +51,14 @@ GRAPHS = {
 @pytest.mark.parametrize(("graph", "text"), GRAPHS.values(), ids=GRAPHS)
 def test_the_positive_prompt_is_found(graph, text):
     assert text_upstream({**PROMPT, **graph}, "s") == text
+
+
+def test_odd_declarations_of_other_packs_are_passed_over(monkeypatch):
+    odd = type(
+        "Odd", (), {"INPUT_TYPES": classmethod(lambda cls: {"required": {"a": (), "b": None, "text": ("STRING",), "c": ("CONDITIONING",)}})}
+    )
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "Odd", odd)
+    assert text_upstream({**PROMPT, "o": node("Odd", a=["b", 0], b=1, c=["a", 0]), "s": sampler(["o", 0])}, "s") == "a fox"
 
 
 def test_outside_a_server_there_is_none():
