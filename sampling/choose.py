@@ -145,8 +145,9 @@ class Choice:
         )  # fmt: skip
 
 
-def choose(pool, objective, n):
-    """Score a pool and keep the jointly best n. Raises ValueError when no candidate has finite scores."""
+def choose(pool, objective, n, pinned=()):
+    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. Raises ValueError when no
+    candidate has finite scores."""
     started = time.perf_counter()
     worth = {id(s): reliability(s, pool.progress) for s in objective.scorers}
     # Expected final scores are early ones, shrunk to the pool's mean by what they are worth. All but the ratios is the same for all
@@ -177,12 +178,13 @@ def choose(pool, objective, n):
     for share, distances in pairwise:
         b += share * (distances[np.ix_(rows, rows)] if raw else standard_distances(distances[np.ix_(rows, rows)]))
     trusted = [term for term in unary if worth[id(term[0])] >= TRUSTED]
-    below = _below_floor(trusted, rows, n)
+    kept = np.flatnonzero(np.isin(rows, np.array(pinned, dtype=int)))
+    below = _below_floor(trusted, rows, kept, n)
     form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
     if not (np.isfinite(u).all() and np.isfinite(b).all()):
         raise ValueError("The scorers' weighted sum leaves the range of numbers: lower the weights of the combined scorers.")
     selection = select(
-        u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective.solver, objective=form, banned=below,
+        u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective.solver, objective=form, pinned=kept, banned=below,
         check=comfy.model_management.throw_exception_if_processing_interrupted,
     )  # fmt: skip
     seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
@@ -221,11 +223,12 @@ def _scores(scorer, pool, shape):
     return torch.stack(found).double().mean(0).cpu().numpy()
 
 
-def _below_floor(unary, rows, n):
-    """Of the scored `rows` those to keep out, so that at least n remain: the ones furthest below a floor first."""
+def _below_floor(unary, rows, kept, n):
+    """Of the scored `rows` those to keep out, so that at least n remain, and none of `kept`: the ones furthest below a floor first."""
     shortfall = np.zeros(len(rows))
     for scorer, _, scores in unary:
         shortfall = np.maximum(shortfall, getattr(scorer, "quality_floor", -np.inf) - scores[rows])
+    shortfall[kept] = 0
     worst = np.argsort(-shortfall, kind="stable")[: len(rows) - n]
     return sorted(int(i) for i in worst if shortfall[i] > 0)
 
