@@ -18,6 +18,7 @@ load_pack()
 import comfy.utils  # noqa: E402
 import nodes  # noqa: E402
 from group_inference.nodes.group_ksampler import GroupKSampler  # noqa: E402
+from group_inference.sampling.kept import STORE  # noqa: E402
 from group_inference.scorers.latent import LatentDistance  # noqa: E402
 
 from . import pools  # noqa: E402
@@ -57,6 +58,7 @@ class Cost:
     def timed(self, work):
         """(seconds that passed, of which the report names the parts; seconds that it took, without those of others on the machine;
         result)"""
+        STORE.clear()  # what a run before left would not be sampled again
         began, started = clock(), time.perf_counter()
         found = work()
         return time.perf_counter() - started, clock() - began, found
@@ -72,6 +74,7 @@ class Cost:
         )  # fmt: skip
         found = [self.timed(work) for _ in range(self.repeats)]
         passed, took, out = min(found, key=lambda one: one[1])
+        STORE.clear()
         return passed, took, json.loads(out.args[1]), peak_above(work)
 
     def row(self, name, size, looks, how):

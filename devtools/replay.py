@@ -50,7 +50,7 @@ class Policy:
         goal = Objective(*(recorded(self.scorers, names) for names in (UNARY, PAIRWISE)))
         kind = "paper" if self.budget is None else "budget"
         how = Schedule(self.size, self.candidates, self.pruning_ratio, self.start_percent, kind, self.budget or 1.0)
-        return how.plan(1, tuple(progress), goal, self.price)
+        return how.plan(None, tuple(progress), goal, self.price)
 
     def decision(self, alive, step, progress):
         """(how many of `alive` go on after `step`, from 0; scorers to ask). progress: share of the noise that is gone after each step."""

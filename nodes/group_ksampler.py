@@ -13,6 +13,7 @@ from ..sampling.inputs import check_conditioning, check_latent, check_model, che
 from ..sampling.plan import noise_gone
 from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
+from ..sampling.seeds import Members
 from ..sampling.summary import summary
 from .types import SUMMARY, group_inputs, seeds_output
 
@@ -76,7 +77,7 @@ class GroupKSampler(io.ComfyNode):
     def execute(
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
-        solver="auto", schedule="paper", budget=2.4,
+        solver="auto", schedule="paper", budget=2.4, seeds="", pinned="", banned="",
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
         check_whole_numbers(seed=seed, steps=steps)
@@ -95,9 +96,10 @@ class GroupKSampler(io.ComfyNode):
         batch_index, mask = latent.pop("batch_index", None), latent.get("noise_mask")
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
-        group = GroupSampler(comfy.samplers.sampler_object(sampler_name), how, goal, vae, batch_index, ends_with_batch=False)
+        who, sampler = Members(seeds, pinned, banned), comfy.samplers.sampler_object(sampler_name)
+        group = GroupSampler(sampler, how, goal, who, vae, batch_index, ends_with_batch=False)
         rows = different_rows(samples, mask, batch_index, convert_cond(positive) + convert_cond(negative))
-        group.plan(rows, noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
+        group.start(seed, rows, noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(
             model, comfy.sample.prepare_noise(samples, seed, batch_index), cfg, group, sigmas, positive, negative, samples, noise_mask=mask,
             callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,

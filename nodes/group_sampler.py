@@ -1,10 +1,14 @@
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
+from ..sampling.kept import STORE
+from ..sampling.record import left, report_of, row_of
 from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
+from ..sampling.seeds import Members
 from ..sampling.summary import summary
 from .types import CATEGORY, SUMMARY, group_inputs, seeds_output
 
@@ -25,11 +29,12 @@ class GroupSamplerNode(io.ComfyNode):
     @classmethod
     def execute(
         cls, sampler, starting_candidates, output_group_size, pruning_ratio, lambda_score=1.5, unary=None, pairwise=None, vae=None,
-        start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto", schedule="paper", budget=2.4,
+        start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto", schedule="paper", budget=2.4, seeds="", pinned="",
+        banned="",
     ) -> io.NodeOutput:  # fmt: skip
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
-        return io.NodeOutput(GroupSampler(sampler, how, goal, vae))
+        return io.NodeOutput(GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae))
 
 
 class GroupReport(io.ComfyNode):
@@ -39,25 +44,52 @@ class GroupReport(io.ComfyNode):
             node_id="GroupReport",
             display_name="Group Report",
             category=CATEGORY,
-            description="The report of a run with the Group Sampler: seeds of the group in output order, and every round's scores and survivors.",
-            search_aliases=["group inference", "report", "seeds", "scores"],
+            description="The report of a run with the Group Sampler: seeds of the group in output order, and every round's scores and survivors. And of any run the candidates that were not chosen.",
+            search_aliases=["group inference", "report", "seeds", "scores", "rejected", "not chosen"],
             inputs=[
-                io.Sampler.Input("sampler", tooltip="The SAMPLER of the Group Sampler node."),
-                io.Latent.Input("latent", tooltip="The first output of the sampling node that used it."),
+                io.Sampler.Input("sampler", optional=True, tooltip="The SAMPLER of the Group Sampler node."),
+                io.Latent.Input("latent", optional=True, tooltip="The first output of the sampling node that used it."),
+                io.String.Input("report", optional=True, force_input=True, tooltip="Instead of these two: the report of a Group KSampler."),
             ],
             outputs=[
                 io.String.Output(display_name="report"),
                 io.Latent.Output(display_name="LATENT", tooltip="The latent as it came, with the masks in the order of the group."),
                 seeds_output(),
+                io.Latent.Output(
+                    display_name="rejected",
+                    tooltip="The candidates that were not chosen, the last to leave first, as they were predicted to become when they left.",
+                ),
+                seeds_output("rejected_seeds", "Of the rejected, in their order."),
             ],
         )
 
     @classmethod
-    def execute(cls, sampler, latent) -> io.NodeOutput:
+    def execute(cls, sampler=None, latent=None, report=None) -> io.NodeOutput:
+        if report is not None and sampler is None and latent is None:
+            run = report_of(report)
+            nothing = ExecutionBlocker("Group Report has no LATENT to give of a report alone: take that of the sampler.")
+            return io.NodeOutput(report, nothing, run["seeds"], *rejected(run))
         if not isinstance(sampler, GroupSampler):
-            raise ValueError("GroupReport reports on a Group Sampler: connect the SAMPLER output of that node.")
+            raise ValueError(
+                "GroupReport reports on a Group Sampler: connect the SAMPLER output of that node, and the latent that was sampled with it; or the report of a Group KSampler alone."
+            )
         check_latent(latent)
         run = sampler.run_of(latent["samples"])
         if latent.get("noise_mask") is not None:
             latent = {**latent, "noise_mask": pick(latent["noise_mask"], [run.row(seed) for seed in run.seeds])}
-        return io.NodeOutput(run.to_json(), latent, run.seeds, ui={SUMMARY: summary(run)})
+        text = run.to_json()
+        return io.NodeOutput(text, latent, run.seeds, *rejected(report_of(text)), ui={SUMMARY: summary(run)})
+
+
+def rejected(run):
+    """(LATENT, seeds) of those that were not chosen, the last to leave first."""
+    named = [(seed, row_of(run, seed), look["step"]) for seed, look in reversed(left(run))]
+    seeds = [seed for seed, *_ in named]
+    if not seeds:
+        nobody = ExecutionBlocker("Group Report has no rejected candidates to give: all that started were chosen.")
+        return nobody, seeds
+    try:
+        latents = STORE.by_id(run.get("pool")).latents(named)
+    except ValueError as e:  # of use to who connects it alone
+        return ExecutionBlocker(str(e)), seeds
+    return {"samples": latents}, seeds

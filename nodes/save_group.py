@@ -1,9 +1,9 @@
 import copy
-import json
 
 import nodes
 from comfy_api.latest import io
 
+from ..sampling.record import report_of
 from .types import CATEGORY, SUMMARY
 
 
@@ -45,19 +45,6 @@ class SaveGroup(io.ComfyNode):
             saved += host["ui"]["images"]
         # In the place of what the node said of a picture that was dropped.
         return io.NodeOutput(ui={"images": saved, SUMMARY: [f"Saved {len(saved)} pictures with their seeds."]})
-
-
-def report_of(text):
-    """The report as data. Raises ValueError for what is none of a sampler's."""
-    try:
-        run = json.loads(text)
-        if isinstance(run["seeds"], list) and "seed" in run["settings"]:
-            return run
-    except (TypeError, ValueError, KeyError):
-        pass
-    raise ValueError(
-        "The input report holds no report of a group sampler: connect the report of Group KSampler or Group Report that made these pictures."
-    )
 
 
 def labelled(extra, node_id, said):

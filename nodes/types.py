@@ -69,11 +69,34 @@ def group_inputs():
             optional=True,
             tooltip="Of schedule budget: how many times the work of output_group_size plain images this may take, looks at the candidates included.",
         ),
+        *member_inputs(),
     ]
 
 
-def seeds_output():
-    return io.Int.Output(display_name="seeds", is_output_list=True, tooltip="Of the group, in its order.")
+def member_inputs():
+    """Which candidates there are, and which of them are fixed or forbidden."""
+    names = "Seeds and ranges of them, such as 3, 11, 40-47; of a latent whose rows differ also row 3, counted from 0; or a report, for the seeds of its group."
+    return [
+        io.String.Input(
+            "seeds",
+            default="",
+            optional=True,
+            advanced=True,
+            tooltip=f"Exactly these candidates start, instead of seed, seed + 1, ... As many as output_group_size: these are finished. {names}",
+        ),
+        io.String.Input("pinned", default="", optional=True, advanced=True, tooltip=f"These are in the group. {names}"),
+        io.String.Input(
+            "banned",
+            default="",
+            optional=True,
+            advanced=True,
+            tooltip=f"These are not in the group: the seeds of the last one for the next best. {names}",
+        ),
+    ]
+
+
+def seeds_output(name="seeds", tooltip="Of the group, in its order."):
+    return io.Int.Output(display_name=name, is_output_list=True, tooltip=tooltip)
 
 
 def objective_inputs():

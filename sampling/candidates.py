@@ -60,10 +60,10 @@ def _alike(value):
     return not torch.is_tensor(value) or value.ndim == 0 or torch.equal(value, value[:1].expand_as(value))
 
 
-def make_candidates(rows, seed, noise, latent_image, denoise_mask, shapes, batch_index=None, rewrapped=lambda noise, seed: noise):
-    """One candidate for each of `rows`, the row of the latent that it grows from.
+def make_candidates(grown, seed, noise, latent_image, denoise_mask, shapes, batch_index=None, rewrapped=lambda noise, seed: noise):
+    """One candidate for each of `grown`: its seed, and the row of the latent that it grows from.
 
-    noise: what the host drew for `seed`; checked, since the other seeds' noise has to be drawn the same way.
+    noise: what the host drew for `seed`; checked, since the candidates' noise has to be drawn the same way.
     shapes: of the latent's tensors before the host packs a nested latent. batch_index: the incoming latent's, if any.
     rewrapped: (noise, seed) -> what the model's patches make of the noise of a run with that seed.
     Raises ValueError when the noise is not the host's ordinary noise for that seed.
@@ -78,8 +78,7 @@ def make_candidates(rows, seed, noise, latent_image, denoise_mask, shapes, batch
             "The noise is not what RandomNoise draws for its seed, so the other candidates' noise cannot be drawn: connect RandomNoise, and a latent without batch_index (Latent Batch Seed Behavior with random takes it out)."
         )
     candidates = []
-    for i, row in enumerate(rows):
-        own_seed = (seed + i) % SEEDS
+    for own_seed, row in grown:
         own_index = None if batch_index is None else [batch_index[row]]
         own_noise = change(_draw([(1, *shape[1:]) for shape in shapes], own_seed, dtype, own_index).to(noise), own_seed) * (not silent)
         at = slice(row, row + 1)

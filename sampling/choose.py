@@ -1,6 +1,8 @@
 """One selection: scores of a pool, the program, who survives. Shared by the samplers and QIPSelector."""
 
 import time
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import comfy.model_management
@@ -100,14 +102,15 @@ class Objective:
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
         return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
 
-    def try_out(self, x0, text=""):
-        """Score two made-up candidates with every scorer. x0: a latent [1, ...]. Raises ValueError that names a broken one."""
+    def try_out(self, x0, text, known):
+        """Score two made-up candidates with every scorer that has not passed before, see Scores. x0: a latent [1, ...]. Raises ValueError
+        that names a broken one."""
         noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
         pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text)
         for scorer, _ in terms(self.unary):
-            _scores(scorer, pool, (2,))
+            known.of(scorer, pool, (2,))
         for scorer, _ in terms(self.pairwise):
-            _scores(scorer, pool, (2, 2))
+            known.of(scorer, pool, (2, 2))
 
 
 # Who goes on where nothing is decoded.
@@ -145,18 +148,18 @@ class Choice:
         )  # fmt: skip
 
 
-def choose(pool, objective, n, pinned=()):
-    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. Raises ValueError when no
-    candidate has finite scores."""
+def choose(pool, objective, n, pinned=(), known=None):
+    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. known: see Scores; of a scorer
+    that it knows the pool is not asked. Raises ValueError when no candidate has finite scores."""
     started = time.perf_counter()
     worth = {id(s): reliability(s, pool.progress) for s in objective.scorers}
     # Expected final scores are early ones, shrunk to the pool's mean by what they are worth. All but the ratios is the same for all
     # groups; the most reliable scorer counts fully, so that lambda keeps its scale.
     most = max(worth.values(), default=0)
     counts = lambda scorer, weight: weight * (worth[id(scorer)] / most if most else 1)
-    count = len(pool.images if pool.images is not None else pool.x0)
-    unary = [(s, counts(s, weight), _scores(s, pool, (count,))) for s, weight in terms(objective.unary)]
-    pairwise = [(counts(s, weight), _scores(s, pool, (count, count))) for s, weight in terms(objective.pairwise)]
+    count, known = len(pool.images if pool.images is not None else pool.x0), known or Scores()
+    unary = [(s, counts(s, weight), known.of(s, pool, (count,))) for s, weight in terms(objective.unary)]
+    pairwise = [(counts(s, weight), known.of(s, pool, (count, count))) for s, weight in terms(objective.pairwise)]
     scored = time.perf_counter()
     finite = np.ones(count, dtype=bool)
     for *_, u in unary:
@@ -198,6 +201,25 @@ def choose(pool, objective, n, pinned=()):
         [int(rows[i]) for i in below], chosen, selection, seconds, _unmet(trusted, rows),
         {s.name: counts(s, 1.0) for s in objective.scorers},
     )  # fmt: skip
+
+
+class Scores:
+    """Raw scores of one look by the scorer that gave them, as long as it lives."""
+
+    def __init__(self):
+        self._found = []
+
+    def get(self, scorer):
+        """None where the scorer was not asked."""
+        return next((scores for referent, scores in self._found if referent() is scorer), None)
+
+    def of(self, scorer, pool, shape):
+        """As _scores, asked once."""
+        if (found := self.get(scorer)) is None:
+            found = _scores(scorer, pool, shape)
+            with suppress(TypeError):  # another pack's, which cannot be watched, is asked again
+                self._found.append((weakref.ref(scorer), found))
+        return found
 
 
 def _scores(scorer, pool, shape):

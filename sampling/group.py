@@ -5,9 +5,11 @@ from collections import deque
 import torch
 from comfy.samplers import Sampler
 
-from . import hub
+from . import trajectory
+from .candidates import SEEDS
 from .notices import show_on_node
 from .run import GroupRun
+from .seeds import Members
 from .summary import summary
 
 REMEMBERED_RUNS = 8
@@ -17,37 +19,49 @@ class GroupSampler(Sampler):
     """A comfy Sampler around any other: takes noise for one latent (or B), returns the K jointly best, best first.
 
     Candidate i is what `sampler` alone gives with seed + i and batch size 1. schedule: see schedule.Schedule; a latent of B > 1 rows
-    starts B candidates. objective: see choose.Objective. vae: for the pictures that are scored. batch_index: that of the
-    incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of a picture of
+    starts B candidates. objective: see choose.Objective. members: see seeds.Members. vae: for the pictures that are scored.
+    batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of a picture of
     them all, for SamplerCustomAdvanced's second output.
     Raises ValueError for what cannot work, before the model is called.
     """
 
-    def __init__(self, sampler, schedule, objective, vae=None, batch_index=None, ends_with_batch=True):
+    def __init__(self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         if not isinstance(sampler, Sampler):
             raise ValueError(
                 f"sampler is a {type(sampler).__name__}, not a SAMPLER: connect KSamplerSelect or another node that makes samplers."
             )
-        if hub.greenlet is None:
+        if trajectory.greenlet is None:
             raise RuntimeError(
                 "Sampling a group needs the package greenlet, which is not installed: pip install greenlet into ComfyUI's Python and start ComfyUI again."
             )
         self.sampler, self.schedule = sampler, schedule
         # Nothing is connected by most who put this node in the place of another sampler.
         self.objective, self.connected = objective.or_latents, bool(objective.scorers)
-        self.vae = vae
+        self.members, self.vae = members or Members(), vae
         self.batch_index = batch_index
         self.ends_with_batch = ends_with_batch
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
-    def plan(self, rows, gone, price=0.0):
-        """The Plan for a latent of so many rows; gone: see noise_gone; price: of a look, in model rows. Raises ValueError for no rows
-        and for sizes that do not fit."""
+    def start(self, seed, rows, gone, price=0.0):
+        """(the Plan, seeds of the candidates, the pinned ones of these) of a run with this seed on a latent of so many different rows;
+        gone: see noise_gone; price: of a look, in model rows. Raises ValueError for no rows, and for sizes and names that do not
+        fit."""
         if rows == 0:
             raise ValueError("The latent is an empty batch: it needs at least one row.")
-        return self.schedule.plan(rows, gone, self.objective, price)
+        seeds, pinned, banned = self.members.named(seed, rows)
+        following = lambda count: [(seed + i) % SEEDS for i in range(count)]
+        given = seeds or following(rows if rows > 1 else 0)
+        plan = self.schedule.plan(len(given) or None, gone, self.objective, price)
+        starting = [s for s in dict.fromkeys([*(given or following(plan.start)), *pinned]) if s not in banned]
+        if len(pinned) > plan.end:
+            raise ValueError(f"pinned names {len(pinned)} seeds, but output_group_size is {plan.end}: pin fewer, or raise it.")
+        if len(starting) < plan.end:
+            raise ValueError(
+                f"Of {plan.start} candidates {plan.start - len(starting)} are banned, and the other {len(starting)} are fewer than output_group_size ({plan.end}): ban fewer, or lower it."
+            )
+        return plan.started(len(starting)), starting, pinned
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
         run = GroupRun(self, model_wrap, sigmas, extra_args, callback)

@@ -6,102 +6,18 @@ only hands its request to the hub and suspends; when every living candidate has 
 on all of them at once and resumes each with its part. A finished step suspends in the same way.
 """
 
-import contextvars
 import time
-from dataclasses import dataclass
 from itertools import accumulate, chain
 
 import comfy.model_management
 import torch
-from comfy.model_patcher import create_model_options_clone
-
-try:
-    from greenlet import GreenletExit, getcurrent, greenlet
-except ImportError:  # the pack's other nodes do without; GroupSampler says so
-    greenlet = None
 
 from .coupling import BatchCheck
 from .notices import in_one_line
 from .rows import RowConditioning, rows_that_fit
+from .trajectory import ModelCall
 
 POST_CFG = "sampler_post_cfg_function"
-
-
-@dataclass
-class ModelCall:
-    x: torch.Tensor
-    sigma: torch.Tensor
-    options: dict
-    seed: int
-    kwargs: dict
-
-
-@dataclass
-class StepDone:
-    step: int
-    x0: torch.Tensor
-    x: torch.Tensor
-
-
-class AskingModel:
-    """Stands in for the guider inside a sampler: calling it suspends, everything else is the guider's own."""
-
-    def __init__(self, guider):
-        self._guider = guider
-
-    def __getattr__(self, name):
-        return getattr(self._guider, name)
-
-    def __call__(self, x, timestep, model_options={}, seed=None, **kwargs):
-        return getcurrent().parent.switch(ModelCall(x, timestep, model_options, seed, kwargs))
-
-
-class Trajectory:
-    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `failure`: what its sampler
-    raised; `guidance`: how far its predictions with and without the prompt lay apart so far (see scorers/cfg_agreement.py), if
-    the hub watches that."""
-
-    def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs):
-        self.candidate = candidate
-        self.last = None
-        self.guidance = 0.0
-        self.request = self.result = self.failure = None
-        own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
-        step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
-
-        def run():
-            own = (candidate.noise, candidate.latent_image, candidate.denoise_mask)
-            return sampler.sample(AskingModel(guider), sigmas, own_args, step_done, *own, disable_pbar=True, **sampler_kwargs)
-
-        self.greenlet = greenlet(run)
-        # A new greenlet starts with an empty context; the host keeps the running node's id in one.
-        self.greenlet.gr_context = contextvars.copy_context()
-
-    def resume(self, *answer):
-        self.candidate.random.restore()
-        out = None
-        try:
-            out = self.greenlet.switch(*answer)
-        except Exception as e:  # samplers of all packs raise anything
-            if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
-                raise
-            self.failure = e
-        self.candidate.random.save()
-        if self.greenlet.dead:
-            self.request, self.result = None, out
-        else:
-            self.request = out
-        if isinstance(out, StepDone):
-            self.last = out
-
-    @property
-    def x0(self):
-        """The final latent as predicted at the last step done, [1, ...] in the model's space."""
-        return self.last.x0 if self.last else self.result
-
-    def stop(self):
-        if not self.greenlet.dead:
-            self.greenlet.throw(GreenletExit)
 
 
 class Hub:

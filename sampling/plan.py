@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -57,6 +57,10 @@ class Plan:
     def work(self, steps=None):
         """Of the first `steps`, or all, in model rows, looks included."""
         return self.rows(steps) + self.price * self.looked(steps)
+
+    def started(self, count):
+        """The same looks with another number of candidates, of at least K: a look that would leave as many or more is left out."""
+        return replace(self, start=count, looks=tuple(look for look in self.looks if look.keep < count))
 
     @property
     def cost(self):

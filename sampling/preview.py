@@ -41,14 +41,11 @@ class Previewer:
         self.vae = vae or _taesd(self.format)
         self.decoder = "VAE" if vae is not None else "latent-to-RGB" if self.vae is None else "TAESD"
         if self.vae is None:
-            factors = self.format.latent_rgb_factors
-            if factors is None:
+            self.rgb = _to_rgb(self.format)
+            if self.rgb is None:
                 raise ValueError(
                     "There is nothing to turn this model's latents into pictures with: connect a VAE to the vae input, or if they are no pictures connect no scorers."
                 )
-            self.rgb = latent_preview.Latent2RGBPreviewer(
-                factors, self.format.latent_rgb_factors_bias, getattr(self.format, "latent_rgb_factors_reshape", None)
-            )
             self.warning = f"Candidates are scored on the host's coarse latent-to-RGB pictures: connect a VAE, or put {self.format.taesd_decoder_name or 'a small decoder'} into models/vae_approx."
 
     def __call__(self, x0):
@@ -81,17 +78,24 @@ class Previewer:
         return tuple(round(side * scale) for side in shape[-2:])
 
     def _decode(self, x0, longest):
-        if self.vae is None:
-            images = torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0])
-        else:
-            images = self.vae.decode(self.model.process_latent_out(x0.float())).float().cpu()
-            if images.ndim == 5:
-                images = images[:, 0]
-        shrink = longest / max(images.shape[1:3])
-        if shrink < 1:
-            size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
-            images = F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
-        return pictures(images)
+        if self.vae is not None:
+            return decode(self.vae, self.model.process_latent_out(x0.float()), longest)
+        return pictures(shrunk(torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0]), longest))
+
+
+def decode(vae, latents, longest):
+    """Latents [B, C, ..., h, w] in the host's space -> float [B, H, W, 3] in 0..1 on the CPU, of videos their first frames."""
+    images = vae.decode(latents).float().cpu()
+    return pictures(shrunk(images[:, 0] if images.ndim == 5 else images, longest))
+
+
+def shrunk(images, longest):
+    """[B, H, W, C] with no side longer than that."""
+    shrink = longest / max(images.shape[1:3])
+    if shrink >= 1:
+        return images
+    size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
+    return F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
 
 
 def key_frames(x0):
@@ -99,6 +103,30 @@ def key_frames(x0):
     last = x0.shape[2] - 1 if x0.ndim == 5 else 0
     count = min(KEY_FRAMES, last + 1)
     return [round(i * last / max(1, count - 1)) for i in range(count)]
+
+
+def _to_rgb(latent_format):
+    """The host's previewer of these latents by its factors; None where it has none."""
+    factors = latent_format.latent_rgb_factors
+    if factors is None:
+        return None
+    return latent_preview.Latent2RGBPreviewer(
+        factors, latent_format.latent_rgb_factors_bias, getattr(latent_format, "latent_rgb_factors_reshape", None)
+    )
+
+
+def paint(x0, latent_format):
+    """A coarse picture [h, w, 3] uint8 of one x0 [1, ...] that needs no decoder, None where latents are no pictures."""
+    rgb = _to_rgb(latent_format) if latent_format.latent_dimensions > 1 else None
+    return rgb and torch.from_numpy(np.array(rgb.decode_latent_to_preview(x0).convert("RGB")))
+
+
+def first_tensor(x0, shapes):
+    """The picture part of latents [B, ...] that the host has packed from several tensors of these shapes."""
+    if len(shapes) == 1:
+        return x0
+    shape = shapes[0][1:]
+    return x0.flatten(1)[:, : shape.numel()].reshape(-1, *shape)
 
 
 def _image(picture):

@@ -45,7 +45,8 @@ class Run:
     """seeds: of the K results in output order; a stock KSampler with that seed and batch size 1 gives the same latent.
     plan: the Plan that it followed; decoder: what made the pictures that were scored, at what size; model_rows: candidates times
     model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images apart; reproduce: by what graph
-    a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain."""
+    a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain; pool: the id of
+    what it left, see kept.py; known: how many candidates an earlier run had left there."""
 
     settings: dict
     plan: Plan | None = None
@@ -56,12 +57,18 @@ class Run:
     check_rows: int = 0
     reproduce: str = ""
     seconds: dict[str, float] = field(default_factory=lambda: {"model": 0.0, "preview": 0.0, "scores": 0.0, "solver": 0.0})
+    pool: str = ""
+    known: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def row(self, seed):
-        """Which candidate has this seed, from 0: also its row in a latent batch of more than one."""
-        return (seed - self.settings["seed"]) % 2**64
+        """The row of the latent that the candidate with this seed grew from."""
+        return row_of(vars(self), seed)
+
+    def name(self, seed):
+        """What users call this candidate: by its row, where rows are what differs."""
+        return f"row {self.row(seed)}" if self.settings["rows"] > 1 else f"seed {seed}"
 
     def to_json(self):
         """The report: six significant digits, and null for what JSON cannot hold or for distances of more than 64 pictures."""
@@ -69,6 +76,32 @@ class Run:
         if self.plan is not None:
             own["plan"] = self.plan.as_data()
         return json.dumps({"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]})
+
+
+def report_of(text):
+    """A report as data. Raises ValueError for what is none of a sampler's."""
+    try:
+        run = json.loads(text)
+        if isinstance(run["seeds"], list) and "seed" in run["settings"]:
+            return run
+    except (TypeError, ValueError, KeyError):
+        pass
+    raise ValueError(
+        "The input report holds no report of a group sampler: connect the report of Group KSampler or Group Report that made these pictures."
+    )
+
+
+def left(report):
+    """[(seed, round as data)] of the candidates that were looked at and not chosen, in the order in which they left, with the look that
+    they had last."""
+    last = {seed: look for look in report["rounds"] for seed in look["seeds"] if seed not in report["seeds"]}
+    return sorted(last.items(), key=lambda item: item[1]["step"])
+
+
+def row_of(report, seed):
+    """The row of the latent that a candidate of a report grew from."""
+    settings = report["settings"]
+    return (seed - settings["seed"]) % 2**64 if settings.get("rows", 1) > 1 else 0
 
 
 def _plain(value):

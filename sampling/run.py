@@ -11,15 +11,18 @@ from ..scorers.pool import Pool
 from .candidates import different_rows, make_candidates
 from .choose import BREADTH, choose
 from .coupling import mixing, refuse_caches, refuse_memory
-from .hub import Hub, Trajectory
+from .fingerprint import Fingerprint
+from .hub import Hub
 from .inputs import check_model, check_shape, check_sigmas
+from .kept import STORE
 from .notices import show_on_node
 from .plan import noise_gone
-from .preview import Previewer, tile
+from .preview import Previewer, first_tensor, tile
 from .prompt_text import prompt_text
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
+from .trajectory import Trajectory
 from .work import look_price
 
 # Two noisy latents that differ by less than this share of their size are the same but for rounding.
@@ -42,18 +45,21 @@ class GroupRun:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
-        self.previewer, self.told_apart, self.text = None, False, prompt_text()
+        self.previewer, self.text = None, prompt_text()
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
-        self.plan = self.planned(rows)
+        seed = self.extra_args["seed"] or 0
+        self.plan, seeds, self.pinned = self.planned(seed, rows)
         count = self.plan.start
         refuse_caches(guider)
         refuse_memory(guider)
-        seed = self.extra_args["seed"] or 0
-        settings = {"seed": seed, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
-        self.record = Run(settings | group.objective.settings() | {"prompt": self.text}, self.plan)
+        settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
+        settings |= group.objective.settings() | group.members.settings() | {"prompt": self.text}
+        self.record = Run(settings, self.plan)
         self.record.notes = self.notes(rows, latent_image.shape[0])
         self.record.reproduce = how_to_reproduce(seed, rows, not noise.any())
+        self.kept = self.pool(noise, latent_image, denoise_mask, sampler_kwargs)
+        self.record.pool = self.kept.id
         if self.plan.looks or group.connected and count > 1:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
@@ -63,9 +69,13 @@ class GroupRun:
         def rewrapped(noise, seed):
             return _as_the_sampler_gets_it(noise, guider, self.sigmas, {**self.extra_args, "seed": seed}, latent_image[:1])
 
-        grown_from = range(count) if rows > 1 else [0] * count
-        candidates = make_candidates(grown_from, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
-        trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
+        grown = [(own, self.record.row(own)) for own in seeds]
+        candidates = make_candidates(grown, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
+        run_as = (group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs)
+        trajectories = [Trajectory(c, *run_as, self.kept.known(c, self.plan, noise.device)) for c in candidates]
+        # Candidates that are known have been told apart.
+        self.told_apart = any(t.known.steps for t in trajectories)
+        self.record.known = sum(bool(t.known.steps) for t in trajectories)
         self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance)
         del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
         for name in mixing(guider):
@@ -83,22 +93,33 @@ class GroupRun:
             )
         if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
+        for t in finished:
+            self.kept.keep(t, result=True)
+        STORE.trim()
         samples = torch.cat([t.result for t in finished])
         self.record.seeds = [t.candidate.seed for t in finished]
         self.record.model_rows, self.record.check_rows = self.hub.model_rows, self.hub.check_rows
         self.record.seconds["model"] = self.hub.model_seconds
         return samples
 
-    def planned(self, rows):
-        """The Plan, with looks at the price that they have here."""
+    def planned(self, seed, rows):
+        """What GroupSampler.start says, with looks at the price that they have here."""
         group, objective = self.group, self.group.objective
-        plan = group.plan(rows, self.gone)
-        if plan.start == 1:
-            return plan
+        start = group.start(seed, rows, self.gone)
+        if start[0].start == 1:
+            return start
         if objective.needs_images:
             self.previewer = Previewer(self.guider.model_patcher, group.vae)
         price = look_price(self.guider, self.shapes[0], self.previewer, objective.scorers)
-        return group.plan(rows, self.gone, price)
+        return group.start(seed, rows, self.gone, price)
+
+    def pool(self, *inputs):
+        """What earlier runs of the same candidates left, and this one will."""
+        group, args = self.group, self.extra_args
+        # What the hub watches is kept with each step.
+        setup = (self.guider, group.sampler, self.sigmas, args, group.batch_index, self.shapes, group.objective.needs_guidance)
+        latent_format = self.guider.model_patcher.get_model_object("latent_format")
+        return STORE.pool(Fingerprint(*setup, *inputs), latent_format, self.shapes)
 
     def notes(self, rows, given):
         """How the inputs were taken, where a user may have meant something else. given: rows of the latent."""
@@ -142,15 +163,18 @@ class GroupRun:
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
-            objective.try_out(self.first_tensor(latent_image[:1]).cpu(), self.text)
+            objective.try_out(first_tensor(latent_image[:1], self.shapes).cpu(), self.text, self.kept.scores("trial", self.text))
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
         self.step = max(t.last.step for t in living if t.last)
         self.refuse_copies(living)
-        if len(living) > self.plan.end:
+        # Who is looked at has an x0; of other steps that are remembered there is none.
+        if len(living) > self.plan.end and all(t.x0 is not None for t in living):
             living = self.whole(living, [t.x0 for t in living], "x0")
         if len(living) > (n := self.plan.after(self.step)):
+            for t in living:
+                self.kept.keep(t)
             objective = self.group.objective if self.plan.scored(self.step) else BREADTH
             living = self.select(living, n, self.gone[min(self.step, self.steps - 1)], objective)
         self.bar.update(max(0, round(self.plan.work(self.step + 1)) - self.bar.n))
@@ -179,26 +203,31 @@ class GroupRun:
 
     def report_broken(self, broken, what):
         for t in broken:
-            self.warn(f"The candidate with seed {t.candidate.seed} was dropped at step {self.step + 1}: its {what} is not finite.")
+            self.warn(
+                f"The candidate with {self.record.name(t.candidate.seed)} was dropped at step {self.step + 1}: its {what} is not finite."
+            )
 
     def select(self, living, n, progress, objective):
         started = time.perf_counter()
         self.say(f"After step {self.step + 1} of {self.steps}: {'looking at' if objective.needs_images else 'comparing'} {len(living)}.")
-        x0 = torch.cat([t.x0 for t in living])
+        first, seeds = first_tensor(torch.cat([t.x0 for t in living]), self.shapes), [t.candidate.seed for t in living]
         sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
+        known = self.kept.scores(self.step, tuple(seeds), self.text, id(self.group.vae))
         with models_kept():
-            pictures = self.previewer(self.first_tensor(x0)) if objective.needs_images else None
+            pictures = self.previewer(first) if any(s.needs_images and known.get(s) is None for s in objective.scorers) else None
             previewed = time.perf_counter() - started
             guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance, self.text)
-            choice = choose(pool, objective, n)
+            pool = Pool(pictures, first, progress, sigma, guidance, self.text)
+            choice = choose(pool, objective, n, [i for i, seed in enumerate(seeds) if seed in self.pinned], known)
+        for t, picture in zip(living, pictures if pictures is not None else [], strict=False):
+            self.kept.keep_picture(t, picture if picture.ndim == 3 else picture[0])
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
         if n == self.plan.end:  # who is left gets another chance before
             for sentence in choice.unmet:
                 self.warn(sentence)
         seconds = {"model": self.hub.model_seconds - self.record.seconds["model"], "preview": previewed}
-        self.record.rounds.append(choice.as_round(self.step, sigma, [t.candidate.seed for t in living], seconds))
+        self.record.rounds.append(choice.as_round(self.step, sigma, seeds, seconds))
         for part, value in self.record.rounds[-1].seconds.items():
             self.record.seconds[part] += value
         self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
@@ -213,22 +242,19 @@ class GroupRun:
             return finished
         return judged + [t for t in finished if t not in judged]
 
-    def first_tensor(self, x0):
-        """The picture part of a latent that the host has packed from several tensors."""
-        if len(self.shapes) == 1:
-            return x0
-        shape = self.shapes[0][1:]
-        return x0.flatten(1)[:, : shape.numel()].reshape(-1, *shape)
-
     def as_one_picture(self, living):
-        x0 = torch.cat([t.x0 for t in living])
-        return tile(x0) if len(self.shapes) == 1 else x0[:1]
+        """A latent that shows all of them; None where no x0 of this step is remembered."""
+        seen = [t.x0 for t in living if t.x0 is not None]
+        if not seen:
+            return None
+        return tile(torch.cat(seen)) if len(self.shapes) == 1 else seen[0]
 
     def tell(self, living, x0):
-        """The host's callback: progress in model rows, interrupt, and a live preview of whatever x0 is."""
-        if self.callback is not None:
+        """The host's callback: progress in model rows, interrupt, and a live preview of whatever x0 is, if it is anything."""
+        if self.callback is not None and x0 is not None:
             done, whole = round(self.plan.work(self.step + 1)), round(self.plan.work())
-            self.callback(max(1, done) - 1, x0, living[0].last.x if living[0].last else x0, whole)
+            x = living[0].last.x if living[0].last else None
+            self.callback(max(1, done) - 1, x0, x0 if x is None else x, whole)
 
     def warn(self, text):
         logging.warning(text)

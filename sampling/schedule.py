@@ -29,10 +29,9 @@ class Schedule:
         if self.kind not in SCHEDULES:
             raise ValueError(f"schedule is {self.kind!r}, but must be one of {', '.join(SCHEDULES)}.")
 
-    def plan(self, rows, gone, objective, price=0.0):
-        """The Plan for a latent of so many rows, of which more than one replace starting_candidates. gone [steps]: see noise_gone;
-        objective: see choose.Objective; price: see Plan."""
-        given = rows if rows > 1 else None
+    def plan(self, given, gone, objective, price=0.0):
+        """The Plan for `given` candidates, None for as many as the settings say. gone [steps]: see noise_gone; objective: see
+        choose.Objective; price: see Plan."""
         reached = lambda share: next((step for step, now in enumerate(gone) if now >= share), len(gone) - 1)
         trusted = [reached(share) for share in objective.trusted_from]
         first, last = min(trusted), max(trusted)

@@ -34,6 +34,8 @@ def _cost(run):
     if run.plan is None:
         return ""
     looks = f" and {run.plan.looked()} looks" if run.plan.price else ""
+    if run.known:
+        return f"{run.model_rows} model rows were sampled: {run.known} of {run.plan.start} candidates were kept from earlier runs."
     return f"{run.model_rows} model rows{looks}: {run.plan.cost:.1f} times the work of {run.plan.end} plain images."
 
 

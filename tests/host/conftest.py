@@ -8,7 +8,7 @@ load_host("--cpu")
 
 import architectures  # noqa: E402
 import torch  # noqa: E402
-from group_inference.sampling import coupling  # noqa: E402
+from group_inference.sampling import coupling, kept  # noqa: E402
 
 # Models this small lose more to threads that wait for each other than they win by them.
 torch.set_num_threads(1)
@@ -16,8 +16,9 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def nothing_is_known_of_models():
-    """Each test sees the first run's look at whether a batch keeps candidates apart, whatever ran before."""
+    """Each test sees the first run's look at whether a batch keeps candidates apart, and samples itself, whatever ran before."""
     coupling._kept_apart.clear()
+    kept.STORE.clear()
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ import pytest
 import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 from group_inference.nodes.qip_selector import QIPSelector
-from group_inference.nodes.save_group import report_of
 from group_inference.nodes.scorers import PairwiseScorer, UnaryScorer
-from group_inference.sampling.record import VERSION
+from group_inference.sampling.record import VERSION, report_of
 from group_inference.scorers.color import ColorHistogram
 from group_inference.scorers.residency import Resident
 
