@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from comfy.samplers import CFGGuider, Sampler
 
-# Of a guider: what only lives while it samples. Of conditioning: a name that the host makes up anew.
-TRANSIENT = {"conds", "inner_model", "loaded_models", "model_options", "uuid"}
+# Of a guider and its options: what only lives while it samples. Of conditioning: a name that the host makes up anew.
+TRANSIENT = {"conds", "inner_model", "loaded_models", "multigpu_thread_pool", "uuid"}
 
 
 class Fingerprint:

@@ -83,6 +83,8 @@ class GroupRun:
         with tqdm(total=round(self.plan.work()), disable=disable_pbar, unit="row") as self.bar:
             finished = self.hub.run(self.after_step)
         finished = self.whole(finished, [t.result for t in finished], "result")
+        for t in finished:
+            self.kept.keep(t, result=True)
         if len(finished) > self.plan.end:  # a sampler without a last callback, dpm_adaptive for one
             finished = self.select(finished, self.plan.end, 1.0, group.objective)
         elif group.connected and not self.record.rounds and len(finished) > 1:
@@ -93,8 +95,6 @@ class GroupRun:
             )
         if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
-        for t in finished:
-            self.kept.keep(t, result=True)
         STORE.trim()
         samples = torch.cat([t.result for t in finished])
         self.record.seeds = [t.candidate.seed for t in finished]
