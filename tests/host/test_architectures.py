@@ -10,6 +10,8 @@ import tiny
 import torch
 from architectures import ARCHITECTURES
 from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.nodes.group_sampler import GroupReport
+from group_inference.nodes.group_sheet import GroupSheet
 from group_inference.scorers.color import ColorHistogram
 
 
@@ -64,6 +66,23 @@ def test_the_first_press(case):
         assert tiny.relative_error(ours, theirs) < contract.TOLERANCE
 
 
+def test_one_that_had_left_is_wanted_after_all(case):
+    """It is the only one that is sampled, it is what stock gives, and what left is of the latent's shape."""
+    name, model, positive, negative = case
+    latent = architectures.latent(name, model)
+    _, first = tiny.group(model, 7, latent, positive=positive, negative=negative)
+    loser = next(seed for seed in first["rounds"][0]["seeds"] if seed not in first["seeds"])
+    got, again = tiny.group(model, 7, latent, positive=positive, negative=negative, pinned=str(loser))
+    assert again["known"] == 4 and again["model_rows"] <= 2 * 6 and loser in again["seeds"]
+    for i, seed in enumerate(again["seeds"]):
+        alone = tiny.stock(model, seed, latent, positive, negative)
+        assert tiny.relative_error(got["samples"][i : i + 1], alone) < contract.TOLERANCE
+    *_, rejected, seeds = GroupReport.execute(report=json.dumps(again)).args
+    parts = lambda samples: samples.unbind() if samples.is_nested else [samples]
+    for ours, theirs in zip(parts(rejected["samples"]), parts(alone), strict=True):
+        assert ours.shape == (len(seeds), *theirs.shape[1:]) and torch.isfinite(ours).all()
+
+
 @pytest.mark.parametrize("name", ["ACE-Step", "Stable Audio", "Hunyuan3D"])
 def test_what_is_no_picture_is_not_looked_at(name):
     model, text = architectures.build(name), architectures.text(name, 1)
@@ -71,6 +90,9 @@ def test_what_is_no_picture_is_not_looked_at(name):
     with pytest.raises(ValueError, match="no pictures.* connect no scorers") as error:
         first_press(model, architectures.latent(name, model), text, text, pairwise=ColorHistogram("rgb"), vae=vae)
     assert "\n" not in str(error.value)
+    _, report = tiny.group(model, 7, architectures.latent(name, model), positive=text, negative=text)
+    with pytest.raises(ValueError, match="no pictures .*nothing to show on a sheet"):
+        GroupSheet.execute({"report0": json.dumps(report)})
 
 
 def test_what_the_nodes_add_matters(case):
