@@ -15,6 +15,7 @@ python3 dev.py bench solver [...]        how fast selections are proven (--help 
 python3 dev.py bench scorers [...]       what scoring costs
 python3 dev.py bench memory [...]        peak memory against the number of candidates, beside the stock sampler
 python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
+python3 dev.py help-pictures [NODE ...]  draw the pictures of the help pages again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
 
 The host is COMFYUI_PATH (run with COMFYUI_PYTHON, or this Python), else the ComfyUI whose custom_nodes this folder is in,
@@ -76,6 +77,7 @@ def main():
         "env": lambda host: print(f"COMFYUI_PATH={host.path}\nPYTHON={host.python}"),
         "bench": lambda host: bench(host, arguments),
         "thumbnails": lambda host: run(host, "-m", "devtools.thumbnails", *arguments),
+        "help-pictures": lambda host: run(host, "-m", "devtools.help_pictures", *arguments),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
     }
     if name not in commands:

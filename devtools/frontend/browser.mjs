@@ -1,4 +1,4 @@
-// What both programs here start with: CHROMIUM is a path, or `packed` for the one in node_modules.
+// What every program for the browser starts with: CHROMIUM is a path, or `packed` for the one in node_modules.
 import { chromium } from 'playwright-core';
 
 // It unpacks into TMPDIR: the libraries that a machine without a desktop lacks only where it believes itself on Lambda, and fonts, without
@@ -8,7 +8,7 @@ async function unpacked() {
   return (await import('@sparticuz/chromium')).default.executablePath();
 }
 
-const SWITCHES = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const SWITCHES = ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export const RENDERERS = [['canvas', false], ['vue', true]];
 export const render = (page, isVue) =>

@@ -1,0 +1,103 @@
+"""python3 dev.py help-pictures [NODE ...]: the pictures of the nodes' help pages, web/docs/NODE.png, drawn by the real frontend.
+
+A node is shown alone, or with what it is used with, where SCENES says that.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from .browser import browser_programs
+from .host import ROOT, HostError, host_in_use
+from .server import Server, device_arguments
+
+FOLDER = ROOT / "web" / "docs"
+# Graphs in API form: {id: (node, inputs)}.
+GARDEN = {
+    "1": ("GardenLoader", {"habits": False}),
+    "2": ("CLIPTextEncode", {"clip": ["1", 1], "text": "red tulips"}),
+    "3": ("CLIPTextEncode", {"clip": ["1", 1]}),
+}
+
+
+def group(seed):
+    """Of the garden's pictures. Of a run that the host has done before nothing is said again, so each scene has its own seed."""
+    conditions = {"model": ["1", 0], "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0]}
+    return {
+        **GARDEN,
+        "4": ("EmptySD3LatentImage", {"width": 64, "height": 64}),
+        "5": ("GroupKSampler", {**conditions, "cfg": 3, "seed": seed, "control_after_generate": "fixed"}),
+        "6": ("VAEDecode", {"samples": ["5", 0], "vae": ["1", 2]}),
+    }
+
+
+CUSTOM = {
+    "1": ("KSamplerSelect", {}),
+    "2": ("GroupSampler", {"sampler": ["1", 0]}),
+    "3": ("SamplerCustomAdvanced", {"sampler": ["2", 0]}),
+    "4": ("GroupReport", {"sampler": ["2", 0], "latent": ["3", 0]}),
+}
+QUALITY = ("UnaryScorer", {"scorer": "clip"})
+DIFFERENCE = ("PairwiseScorer", {"scorer": "dinov2"})
+AESTHETIC = ("UnaryScorer", {"scorer": "aesthetic"})
+COLOR = ("PairwiseScorer", {"scorer": "color"})
+BOTH = {"scorers.scorer0": ["1", 0], "scorers.scorer1": ["2", 0]}
+SCENES = {
+    "CombinePairwiseScorers": {"1": DIFFERENCE, "2": COLOR, "3": ("CombinePairwiseScorers", BOTH), "4": ("GroupKSampler", {"pairwise": ["3", 0]})},
+    "CombineUnaryScorers": {"1": QUALITY, "2": AESTHETIC, "3": ("CombineUnaryScorers", BOTH), "4": ("GroupKSampler", {"unary": ["3", 0]})},
+    "GardenLoader": GARDEN,
+    "GroupKSampler": {**group(1), "7": ("PreviewImage", {"images": ["6", 0]})},
+    "GroupReport": CUSTOM,
+    "GroupSampler": CUSTOM,
+    "PairwiseScorer": {"1": DIFFERENCE, "2": ("GroupKSampler", {"pairwise": ["1", 0]})},
+    "QIPSelector": {
+        "1": ("LoadImage", {"image": "flowers.png"}),
+        "2": COLOR,
+        "3": ("QIPSelector", {"image": ["1", 0], "pairwise": ["2", 0]}),
+        "4": ("PreviewImage", {"images": ["3", 0]}),
+    },
+    "QualityFloor": {"1": QUALITY, "2": ("QualityFloor", {"unary": ["1", 0], "minimum": 0.2}), "3": ("GroupKSampler", {"unary": ["2", 0]})},
+    "SaveGroup": {**group(2), "7": ("SaveGroup", {"images": ["6", 0], "report": ["5", 1]})},
+    "ScorerDownload": {"1": ("ScorerDownload", {}), "2": ("UnaryScorer", {"scorer": "clip", "scorer.model": ["1", 1]})},
+    "UnaryScorer": {"1": QUALITY, "2": ("GroupKSampler", {"unary": ["1", 0]})},
+}  # fmt: skip
+# Ids of what is outside the picture.
+OUTSIDE = {"GroupKSampler": "1234", "GroupReport": "1", "SaveGroup": "1234"}
+RUN_FIRST = ("GroupKSampler", "SaveGroup")
+
+
+def scene(name, number):
+    """What help_pictures.mjs needs to know of it. No id comes twice: the frontend keeps pictures and choices by id over graphs."""
+    graph, outside = SCENES.get(name, {"1": (name, {})}), OUTSIDE.get(name, "")
+    own = lambda i: f"{number}0{i}"
+    linked = lambda inputs: {key: [own(value[0]), value[1]] if isinstance(value, list) else value for key, value in inputs.items()}
+    api = {own(i): {"class_type": kind, "inputs": linked(inputs)} for i, (kind, inputs) in graph.items()}
+    return {"graph": api, "shown": [own(i) for i in graph if i not in outside], "runs": name in RUN_FIRST}
+
+
+def main():
+    host = host_in_use()
+    log = ROOT / "output" / "comfyui.log"
+    log.parent.mkdir(exist_ok=True)
+    with browser_programs() as run, Server(host, device_arguments(host.python), log) as server, tempfile.TemporaryDirectory() as scratch:
+        ours = sorted(name for name, info in server.get("/object_info").items() if info["python_module"] == "custom_nodes.group_inference")
+        wanted = sys.argv[1:] or ours
+        if unknown := [name for name in wanted if name not in ours]:
+            raise HostError(f"There is no node {unknown[0]} in this pack: there are {', '.join(ours)}.")
+        shutil.copy(ROOT / "docs" / "demo.png", server.folder / "input" / "flowers.png")
+        file = Path(scratch, "scenes.json")
+        file.write_text(json.dumps({name: scene(name, number) for number, name in enumerate(wanted, 1)}))
+        for name in run("help_pictures.mjs", server.address, file, scratch):
+            Image.open(Path(scratch, f"{name}.png")).convert("RGB").quantize(256).save(FOLDER / f"{name}.png", optimize=True)
+            print(FOLDER / f"{name}.png")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except HostError as e:
+        sys.exit(str(e))
