@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .pool import squared_distance, squashed
+from .pool import RowDistance, squared_distance, squashed
 from .reliability import COLORS
 
 BINS = 8
@@ -18,7 +18,7 @@ CHANNELS = {
 }
 
 
-class ColorHistogram:
+class ColorHistogram(RowDistance):
     """Hellinger distance of soft joint colour histograms, b_ij = sqrt(1 - sum_k sqrt(h_ik h_jk)), in 0..1.
 
     8 x 8 x 8 bins over `space` ("rgb", "lab" or "hsv"), of the picture squashed to 64 x 64. A pixel belongs to every bin with a
@@ -28,14 +28,16 @@ class ColorHistogram:
     1 / chroma times as wide.
     """
 
-    needs_images = True
     reliability = COLORS
 
     def __init__(self, space):
         self.name, self.space = f"color {space}", space
 
-    def score(self, pool):
-        return (squared_distance(self.histograms(pool.images).sqrt()) / 2).sqrt()
+    def rows(self, pool):
+        return self.histograms(pool.images).sqrt()
+
+    def between(self, rows):
+        return (squared_distance(rows) / 2).sqrt()
 
     def histograms(self, images):
         """[M, 512], rows sum to 1."""

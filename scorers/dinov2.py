@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from . import loading
 from .backbone import Backbone
-from .pool import squared_distance
+from .pool import RowDistance, squared_distance
 from .reliability import PLACES
 
 
@@ -42,17 +42,19 @@ class Dinov3(Dinov2):
         return net
 
 
-class PatchDistance:
+class PatchDistance(RowDistance):
     """b_ij = 1 - mean over the N places of cos(patch of i, patch of j), in 0..2: the paper's default pairwise term.
 
     One matrix product of the normalised patches laid end to end, not the M x M x N x C broadcast.
     """
 
-    needs_images = True
     reliability = PLACES
 
     def __init__(self, backbone):
         self.name, self.backbone = f"{backbone.model_type} patches", backbone
 
-    def score(self, pool):
-        return squared_distance(self.backbone.patches(pool.features(self.backbone))) / 2
+    def rows(self, pool):
+        return self.backbone.patches(pool.features(self.backbone))
+
+    def between(self, rows):
+        return squared_distance(rows) / 2

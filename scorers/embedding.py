@@ -3,21 +3,23 @@
 import torch
 import torch.nn.functional as F
 
-from .pool import Pool, cosine_distance, pictures
+from .pool import Pool, RowDistance, cosine_distance, pictures
 from .reliability import WHOLE
 
 
-class EmbeddingDistance:
+class EmbeddingDistance(RowDistance):
     """b_ij = 1 - cos of the embeddings, in 0..2: what is in the picture, wherever it is."""
 
-    needs_images = True
     reliability = WHOLE
 
     def __init__(self, backbone):
         self.name, self.backbone = backbone.model_type, backbone
 
-    def score(self, pool):
-        return cosine_distance(self.backbone.embedding(pool.features(self.backbone)))
+    def rows(self, pool):
+        return self.backbone.embedding(pool.features(self.backbone)).float()
+
+    def between(self, rows):
+        return cosine_distance(rows)
 
 
 class Reference:

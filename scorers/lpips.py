@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from . import loading, weights
-from .pool import squared_distance
+from .pool import RowDistance, squared_distance
 from .reliability import WHOLE
 from .residency import Resident
 
@@ -16,7 +16,7 @@ LAYERS = (1, 4, 7, 9, 11)
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
-class Lpips:
+class Lpips(RowDistance):
     """b_ij = sum over the layers l of the mean over places of sum_c w_lc (x_ilc - x_jlc)^2, about 0..1, x of unit length over
     the channels, of the picture squashed to 128 x 128.
 
@@ -24,7 +24,6 @@ class Lpips:
     """
 
     name = "lpips"
-    needs_images = True
     reliability = WHOLE
 
     def __init__(self):
@@ -34,9 +33,12 @@ class Lpips:
         self.resident = Resident(net)
         self.patcher = self.resident.patcher
 
-    def score(self, pool):
+    def rows(self, pool):
         x = F.interpolate(pool.images.movedim(-1, 1), size=(SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
-        return squared_distance(self.resident.over(x, lambda net, chunk: net(chunk)))
+        return self.resident.over(x, lambda net, chunk: net(chunk))
+
+    def between(self, rows):
+        return squared_distance(rows)
 
 
 class _Alex(torch.nn.Module):

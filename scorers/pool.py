@@ -13,6 +13,9 @@ and may have
     over_frames    True for one that wants a video's frames together: without it a scorer that needs images is called once for
                    each of `pool.frames`, sees pictures only, and the mean of its answers counts
 
+A pairwise scorer that says something of each candidate alone and compares that should be a RowDistance: then pictures may come a few
+at a time, and what was said of some of them be kept.
+
 A scorer that works on a backbone's features asks for them with `pool.features(backbone)`, so that several scorers of
 one backbone share a single forward pass.
 """
@@ -60,6 +63,16 @@ class Pool:
         if backbone not in self._features:
             self._features[backbone] = backbone(self.images)
         return self._features[backbone]
+
+
+class RowDistance:
+    """A pairwise scorer in two parts: rows(pool), float32 [M, D], of which each row depends on its own candidate alone, and
+    between(rows), [M, M], the distances."""
+
+    needs_images = True
+
+    def score(self, pool):
+        return self.between(self.rows(pool))
 
 
 def pictures(images):

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .pool import cosine_distance, squashed, symmetric
+from .pool import RowDistance, cosine_distance, squashed, symmetric
 from .reliability import COLORS, PLACES
 
 SIZE = 64
@@ -18,17 +18,19 @@ def luminance(images, side):
     return rgb_to_grayscale(squashed(images, side))
 
 
-class Edges:
+class Edges(RowDistance):
     """b_ij = 1 - cos of where the edges are, in 0..1: the Sobel magnitude of the luminance at 64 x 64, averaged to 32 x 32."""
 
     name = "structure edges"
-    needs_images = True
     reliability = COLORS
 
-    def score(self, pool):
+    def rows(self, pool):
         from kornia.filters import sobel
 
-        return cosine_distance(F.adaptive_avg_pool2d(sobel(luminance(pool.images, SIZE)), CELLS))
+        return F.adaptive_avg_pool2d(sobel(luminance(pool.images, SIZE)), CELLS).flatten(1)
+
+    def between(self, rows):
+        return cosine_distance(rows)
 
 
 class Ssim:

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .pool import squared_distance
+from .pool import RowDistance, squared_distance
 from .reliability import WHOLE, WORDS
 
 QUALITY_PROMPTS = ("Good photo.", "Bad photo.")
@@ -68,7 +68,7 @@ class ClipIqa:
         return (cosines * self.backbone.scale).softmax(1)[:, 0]
 
 
-class TextAxis:
+class TextAxis(RowDistance):
     """b_ij = mean over the axes of |P_a (x_i - x_j)|^2 / (2 rank P_a), in 0..2: x the unit image embeddings, P_a onto the
     directions in which the text embedding moves when only the thing named by the axis changes (text as a basis of image space:
     Gandelsman et al., arXiv 2310.05916). Over the rank, the number of these directions, because each axis shall count the same:
@@ -78,8 +78,6 @@ class TextAxis:
     common opposites. Raises ValueError for axes without a word, and for poles that the model cannot tell apart.
     """
 
-    needs_images = True
-
     def __init__(self, backbone, axes):
         self.name, self.backbone = f"text axis: {axes}", backbone
         self.axes = [[pole.strip() for pole in axis.split("/") if pole.strip()] for axis in axes.split(",")]
@@ -88,10 +86,13 @@ class TextAxis:
             raise ValueError('The text_axis scorer needs to know what shall vary: fill in axes, for example "lighting, day / night".')
         self._directions = None
 
-    def score(self, pool):
+    def rows(self, pool):
         if self._directions is None:
             self._directions = self._span()
-        return squared_distance(F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T) / 2
+        return F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T
+
+    def between(self, rows):
+        return squared_distance(rows) / 2
 
     def _span(self):
         """[R, D]: of each axis orthogonal rows of length 1 / sqrt(axes * its number of rows)."""

@@ -17,7 +17,7 @@ from group_inference.scorers.embedding import EmbeddingDistance
 from group_inference.scorers.latent import LatentDistance
 from group_inference.scorers.lpips import Lpips
 from group_inference.scorers.motion import Motion
-from group_inference.scorers.pool import Pool, squared_distance
+from group_inference.scorers.pool import Pool, RowDistance, squared_distance
 from group_inference.scorers.structure import Edges, Ssim
 from group_inference.scorers.text_image import TextAxis, TextImage
 from hypothesis import HealthCheck, given, settings
@@ -92,6 +92,18 @@ def test_a_distance_does_not_depend_on_who_else_is_there(pairwise, count, data, 
     few = data.draw(st.integers(2, count - 1))
     everybody, some = pairwise.score(pool(count, seed)), pairwise.score(pool(count, seed, torch.arange(few)))
     assert torch.allclose(everybody[:few, :few], some, atol=1e-5)
+
+
+def test_rows_may_come_a_few_at_a_time(pairwise):
+    """Of every scorer but those that compare otherwise."""
+    if not isinstance(pairwise, RowDistance):
+        assert isinstance(pairwise, Ssim | LatentDistance | Motion)
+        return
+    whole = pool(7)
+    parts = [pairwise.rows(pool(7, order=torch.arange(7)[at])) for at in (slice(0, 3), slice(3, 4), slice(4, 7))]
+    rows = torch.cat(parts)
+    assert rows.ndim == 2 and rows.dtype == torch.float32 and torch.allclose(rows, pairwise.rows(whole), atol=1e-5)
+    assert torch.allclose(pairwise.between(rows), pairwise.score(whole), atol=1e-5)
 
 
 def test_equal_pictures_have_no_distance(pairwise):
