@@ -25,5 +25,6 @@ def test_bench_cost(monkeypatch, tmp_path, capsys):
     for run in found.values():
         assert sum(run[part] for part in (*bench_cost.PARTS, "else")) == pytest.approx(1)
         assert run["counted"] == pytest.approx((run["rows"] + run["price"] * run["looks"]) / (2 * 6), rel=1e-4)
+        assert run["again_rows"] < run["rows"] and run["again"] > 0
     assert found["budget 4.5"]["counted"] <= 4.5 and found["6 by half, latents alone"]["preview"] < 0.05
     assert "A budget of 1 is too small" in capsys.readouterr().out
