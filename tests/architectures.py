@@ -69,7 +69,7 @@ HUNYUAN_3D = {
 }  # fmt: skip
 # The host's class gives SDXL heads of 64 channels.
 SDXL = {**UNET, "model_channels": 64, "use_linear_in_transformer": True, "num_classes": "sequential", "adm_in_channels": WIDTH + 6 * 256}
-
+REFINER = {**SDXL, "adm_in_channels": WIDTH + 5 * 256}
 
 UNCLIP = {**UNET, "model_channels": 64, "num_classes": "sequential", "adm_in_channels": 1536}
 
@@ -95,6 +95,7 @@ def picture(*shape):
 ARCHITECTURES = {
     "SD 1.5": (models.SD15, UNET, {}),
     "SDXL": (models.SDXL, SDXL, {}),
+    "SDXL refiner": (models.SDXLRefiner, REFINER, {}),
     "SD3": (models.SD3, SD3, {}),
     "FLUX.1 Schnell": (models.FluxSchnell, {**FLUX, "guidance_embed": False}, {}),
     "FLUX.1 Dev": (models.Flux, FLUX, {"guidance": 3.5}),
@@ -122,10 +123,10 @@ DETECTED = ("flux", "flux2", "wan2.1", "ltxv", "ltxav")
 LOADABLE = ["SD3", *(name for name, (_, config, _) in ARCHITECTURES.items() if config.get("image_model") in DETECTED)]
 
 
-def made(name):
-    """The model through its class."""
+def made(name, seed=0):
+    """The model through its class; seed: of its weights."""
     kind, config, _ = ARCHITECTURES[name]
-    return tiny.patcher(kind(dict(config)))
+    return tiny.patcher(kind(dict(config)), seed)
 
 
 def state_dict(name):

@@ -17,9 +17,9 @@ from comfy.taesd.taesd import TAESD
 TOKENS, WIDTH = 6, 32
 
 
-def random_weights(model):
+def random_weights(model, seed=0):
     """The model itself, with weights; the host leaves fresh ones uninitialised."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(False)
         is_scale = parameter.ndim == 1 and not name.endswith("bias")
@@ -32,9 +32,9 @@ def random_weights(model):
     return model.eval()
 
 
-def patcher(config):
+def patcher(config, seed=0):
     config.set_inference_dtype(torch.float32, None)
-    model = random_weights(config.get_model({}, "", device="cpu"))
+    model = random_weights(config.get_model({}, "", device="cpu"), seed)
     return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
 
 

@@ -67,12 +67,12 @@ def test_its_note_says_what_it_costs(name):
     inputs = {key: value for node in nodes for key, value in node["inputs"].items() if not isinstance(value, list)}
     kept, steps = inputs["output_group_size"], inputs["sigmas"].count(",") if "sigmas" in inputs else inputs["steps"]
     words = "videos" if "codec" in inputs else "pictures"
-    if inputs["schedule"] == "budget":
-        budget = f"{inputs['budget']:g} times the work of {kept} plain {words}"
-        assert f"It takes at most {budget}, looks at the candidates included." in note_of(name)
-        return
     # A split schedule chooses on its first part.
     chosen_on = inputs.get("step", steps)
+    if inputs["schedule"] == "budget":
+        times = (inputs["budget"] * chosen_on + steps - chosen_on) / steps
+        assert f"It takes at most {times:g} times the work of {kept} plain {words}, looks at the candidates included" in note_of(name)
+        return
     plan = paper_plan(inputs["starting_candidates"], kept, chosen_on, inputs["pruning_ratio"], inputs["start_percent"])
     total = plan.rows() + kept * (steps - chosen_on)
     assert f"It takes {total} steps in all; {kept} plain {words} take {kept * steps}." in note_of(name)

@@ -41,19 +41,24 @@ def of_class(graph, *kinds):
     return {i: node for i, node in graph.items() if node["class_type"] in kinds}
 
 
+# What is not there in a graph of stock samplers, and which of its inputs goes straight on.
+PASSED_ON = {"GroupSampler": "sampler", "GroupReport": "latent", "RebatchLatents": "latents"}
+
+
 def alone(graph, seed, row):
     """The graph with the host's sampler alone in the place of the group, for one seed."""
     graph = copy.deepcopy(graph)
-    for i in of_class(graph, "GroupReport", "PreviewAny"):
+    for i in of_class(graph, "PreviewAny"):
         del graph[i]
     for node in of_class(graph, "RandomNoise").values():
         node["inputs"]["noise_seed"] = seed
     for node in of_class(graph, "GroupKSampler").values():
         wanted = ("model", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative", "latent_image", "denoise")
         node |= {"class_type": "KSampler", "inputs": {"seed": seed, **{name: node["inputs"][name] for name in wanted}}}
-    for i, node in of_class(graph, "GroupSampler").items():
+    for i, node in of_class(graph, *PASSED_ON).items():
+        source = graph.pop(i)["inputs"][PASSED_ON[node["class_type"]]]
         for other in graph.values():
-            other["inputs"] |= {name: node["inputs"]["sampler"] for name, value in other["inputs"].items() if value == [i, 0]}
+            other["inputs"] |= {name: source for name, value in other["inputs"].items() if isinstance(value, list) and value[0] == i}
     if of_class(graph, "BatchImagesNode"):  # the candidates are pictures of a batch
         (encode,) = of_class(graph, "VAEEncode").values()
         graph["one"] = {"class_type": "ImageFromBatch", "inputs": {"image": encode["inputs"]["pixels"], "batch_index": row, "length": 1}}
@@ -92,6 +97,21 @@ def assert_best_equals_stock(server, graph):
 @pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
 def test_it_runs_and_the_best_equals_the_stock_sampler(server, name):
     assert_best_equals_stock(server, small(shipped.api_form(name), server))
+
+
+@pytest.mark.parametrize("name", ["sdxl_refiner", "wan22_two_stages"])
+def test_each_result_of_two_stages_equals_stock_where_both_draw_noise_by_its_seed(server, name):
+    """As in a stock graph with one seed for both: Group Report's seeds go on beside their latents, one by one."""
+    graph = small(shipped.api_form(name), server)
+    (sampler,), (second,), (report,) = (of_class(graph, kind) for kind in ("KSamplerSelect", "SamplerCustom", "GroupReport"))
+    graph[sampler]["inputs"]["sampler_name"] = "dpmpp_2m_sde"
+    assert graph[second]["inputs"]["noise_seed"] == 0 and graph[second]["inputs"]["add_noise"] is False
+    graph[second]["inputs"]["noise_seed"] = [report, 2]
+    (found,), _, group = run(server, graph)
+    for seed, pictures in zip(found["seeds"], np.split(group, SIZE), strict=True):
+        stock = alone(graph, seed, 0)
+        stock[second]["inputs"]["noise_seed"] = seed
+        assert np.abs(pictures - run(server, stock)[2]).max() <= 3
 
 
 def test_the_first_step_at_guidance_1_is_an_option(server):

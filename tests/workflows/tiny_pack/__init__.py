@@ -38,11 +38,15 @@ DIFFUSION_MODELS = {
     "z_image_turbo_bf16.safetensors": "Z-Image",
     "wan2.1_t2v_1.3B_fp16.safetensors": "Wan text to video",
     "wan2.1_i2v_480p_14B_fp16.safetensors": "Wan image to video",
+    "wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors": "Wan text to video",
 }
+# The same model as another one, for a second stage.
+OTHER_WEIGHTS = {"wan2.2_t2v_low_noise_14B_fp8_scaled.safetensors": "Wan text to video"}
 # With the latent channels of their VAEs.
 CHECKPOINTS = {
     "v1-5-pruned-emaonly-fp16.safetensors": ("SD 1.5", 4),
     "sd_xl_base_1.0.safetensors": ("SDXL", 4),
+    "sd_xl_refiner_1.0.safetensors": ("SDXL refiner", 4),
     "sd_xl_turbo_1.0_fp16.safetensors": ("SDXL", 4),
     "sd3_medium_incl_clips_t5xxlfp8.safetensors": ("SD3", 16),
     "instruct-pix2pix-00-22000.safetensors": ("instruct-pix2pix", 4),
@@ -130,7 +134,8 @@ def each(table, load):
     return {file: lambda entry=entry: load(entry) for file, entry in table.items()}
 
 
-instead(comfy.sd, "load_diffusion_model", each(DIFFUSION_MODELS, architectures.build))
+diffusion_models = each(DIFFUSION_MODELS, architectures.build) | each(OTHER_WEIGHTS, lambda name: architectures.made(name, seed=1))
+instead(comfy.sd, "load_diffusion_model", diffusion_models)
 instead(comfy.sd, "load_checkpoint_guess_config", each(CHECKPOINTS, lambda entry: checkpoint(*entry)))
 vaes = each({"ae.safetensors": 16, "flux2-vae.safetensors": 128}, lambda channels: (tiny.small_vae(channels),))
 vaes |= each({"qwen_image_vae.safetensors": 16, "wan_2.1_vae.safetensors": 16}, lambda channels: (video_vae(channels),))
