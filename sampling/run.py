@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
 from .candidates import different_rows, make_candidates
-from .choose import BREADTH, choose
+from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
 from .inputs import check_model, check_shape, check_sigmas
@@ -43,6 +43,7 @@ class GroupRun:
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
         self.previewer, self.told_apart, self.text = None, False, prompt_text()
+        self.to_model = guider.model_patcher.get_model_object("latent_format").process_in
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
         self.plan = self.planned(rows)
@@ -142,7 +143,7 @@ class GroupRun:
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
-            objective.try_out(self.first_tensor(latent_image[:1]).cpu(), self.text)
+            objective.try_out(self.first_tensor(latent_image[:1]).cpu(), self.text, self.to_model)
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -151,7 +152,7 @@ class GroupRun:
         if len(living) > self.plan.end:
             living = self.whole(living, [t.x0 for t in living], "x0")
         if len(living) > (n := self.plan.after(self.step)):
-            objective = self.group.objective if self.plan.scored(self.step) else BREADTH
+            objective = self.group.objective if self.plan.scored(self.step) else self.group.objective.breadth
             living = self.select(living, n, self.gone[min(self.step, self.steps - 1)], objective)
         self.bar.update(max(0, round(self.plan.work(self.step + 1)) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
@@ -190,7 +191,7 @@ class GroupRun:
             pictures = self.previewer(self.first_tensor(x0)) if objective.needs_images else None
             previewed = time.perf_counter() - started
             guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance, self.text)
+            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance, self.text, to_model=self.to_model)
             choice = choose(pool, objective, n)
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
