@@ -102,7 +102,20 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    head = ("", "K", "candidates", "rows", "looks", "counted", "took", *(f"{part} %" for part in (*PARTS, "else")), "seconds", "again %", "again rows", "peak MiB")
+    head = (
+        "",
+        "K",
+        "candidates",
+        "rows",
+        "looks",
+        "counted",
+        "took",
+        *(f"{part} %" for part in (*PARTS, "else")),
+        "seconds",
+        "again %",
+        "again rows",
+        "peak MiB",
+    )
     found, rows = [], []
     with torch.inference_mode():
         cost = Cost(options.steps, options.repeats)

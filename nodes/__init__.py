@@ -8,6 +8,7 @@ from comfy_api.latest import ComfyExtension
 from ..garden.loader import WEIGHTS, GardenLoader
 from ..scorers.weights import FOLDER
 from .combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNode
+from .different_from import DifferentFromNode
 from .group_ksampler import GroupKSampler
 from .group_sampler import GroupReport, GroupSamplerNode
 from .group_sheet import GroupSheet
@@ -24,5 +25,13 @@ class GroupInference(ComfyExtension):
 
     async def get_node_list(self):
         samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupSheet, SaveGroup]
-        scorers = [UnaryScorer, PairwiseScorer, CombineUnaryScorers, CombinePairwiseScorers, QualityFloorNode, ScorerDownload]
+        scorers = [
+            UnaryScorer,
+            PairwiseScorer,
+            CombineUnaryScorers,
+            CombinePairwiseScorers,
+            QualityFloorNode,
+            DifferentFromNode,
+            ScorerDownload,
+        ]
         return [*samplers, *scorers, QIPSelector, GardenLoader]

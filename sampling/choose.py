@@ -1,24 +1,24 @@
 """One selection: scores of a pool, the program, who survives. Shared by the samplers and QIPSelector."""
 
 import time
-import weakref
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import comfy.model_management
 import numpy as np
 import torch
 
 from ..scorers.combine import terms
+from ..scorers.different_from import FixedMembers, around
 from ..scorers.latent import LatentDistance
 from ..scorers.pool import Pool
 from ..scorers.reliability import LATENTS, TRUSTED, along, check_curve, reliability, trusted_from
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
 from ..solver.highs import installed
 from .inputs import check_numbers
-from .notices import in_one_line
 from .preview import key_frames
 from .record import Round
+from .scores import Scores
 
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
 SOLVERS = ("auto", "highs")
@@ -44,6 +44,7 @@ class Objective:
     def __post_init__(self):
         terms(self.unary, socket="unary")
         terms(self.pairwise, socket="pairwise")
+        around(self.pairwise)
         for scorer in self.scorers:
             check_curve(scorer)
         check_numbers(lambda_score=self.weight, solver_time_limit=self.time_limit)
@@ -57,6 +58,16 @@ class Objective:
     @property
     def scorers(self):
         return [scorer for scorer, _ in terms(self.unary) + terms(self.pairwise)]
+
+    @cached_property
+    def fixed(self):
+        """What every group holds besides the chosen, see different_from.py. What is computed of it is kept as long as this."""
+        return FixedMembers(self.pairwise)
+
+    @cached_property
+    def breadth(self):
+        """Who goes on where nothing is decoded."""
+        return Objective(pairwise=self.fixed.around(LatentDistance()))
 
     @property
     def or_latents(self):
@@ -100,32 +111,32 @@ class Objective:
 
     def settings(self):
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
-        return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
+        program = {"lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
+        return {**names, **program, "different_from": self.fixed.count}
 
-    def try_out(self, x0, text, known):
-        """Score two made-up candidates with every scorer that has not passed before, see Scores. x0: a latent [1, ...]. Raises ValueError
-        that names a broken one."""
+    def try_out(self, x0, text, to_model, known):
+        """Score two made-up candidates with every scorer that has not passed before, which `known` knows. x0: a latent [1, ...]; text,
+        to_model: see Pool. Raises ValueError that names a broken one."""
         noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
-        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text)
+        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text, to_model=to_model)
         for scorer, _ in terms(self.unary):
-            known.of(scorer, pool, (2,))
-        for scorer, _ in terms(self.pairwise):
-            known.of(scorer, pool, (2, 2))
-
-
-# Who goes on where nothing is decoded.
-BREADTH = Objective(pairwise=LatentDistance())
+            known.unary(scorer, pool, 2)
+        for goal in (self, self.breadth) if self.fixed.count else (self,):
+            for scorer, _ in terms(goal.pairwise):
+                known.pairwise(scorer, pool, 2, goal.fixed)
 
 
 @dataclass(frozen=True)
 class Choice:
     """unary [M] and pairwise [M, M]: what was selected by, None without such a scorer: raw for one scorer, the weighted sum of
-    several; parts: raw scores by name, of several unary scorers; finite: which candidates could be scored; below_floor: indices
+    several; parts: raw scores by name, of several unary scorers; to_fixed [M]: the mean of the same distances to what Different From
+    has, None without; finite: which candidates could be scored; below_floor: indices
     that a quality floor kept out; chosen: indices of the survivors, best first, at most n; selection: of the solver; unmet: a
     sentence for each floor that nobody meets; by: what each scorer counted, 1 for the most reliable."""
 
     unary: np.ndarray | None
     pairwise: np.ndarray | None
+    to_fixed: np.ndarray | None
     parts: dict[str, np.ndarray]
     finite: np.ndarray
     below_floor: list[int]
@@ -145,12 +156,14 @@ class Choice:
         below = [seeds[i] for i in self.below_floor]
         return Round(
             step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine, mean, self.by,
+            self.to_fixed,
         )  # fmt: skip
 
 
 def choose(pool, objective, n, pinned=(), known=None):
-    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. known: see Scores; of a scorer
-    that it knows the pool is not asked. Raises ValueError when no candidate has finite scores."""
+    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. What the objective's
+    Different From has is in the group as well, after the candidates in every array here. known: Scores of this look. Raises ValueError
+    when no candidate has finite scores."""
     started = time.perf_counter()
     worth = {id(s): reliability(s, pool.progress) for s in objective.scorers}
     # Expected final scores are early ones, shrunk to the pool's mean by what they are worth. All but the ratios is the same for all
@@ -158,91 +171,68 @@ def choose(pool, objective, n, pinned=(), known=None):
     most = max(worth.values(), default=0)
     counts = lambda scorer, weight: weight * (worth[id(scorer)] / most if most else 1)
     count, known = len(pool.images if pool.images is not None else pool.x0), known or Scores()
-    unary = [(s, counts(s, weight), known.of(s, pool, (count,))) for s, weight in terms(objective.unary)]
-    pairwise = [(counts(s, weight), known.of(s, pool, (count, count))) for s, weight in terms(objective.pairwise)]
+    fixed = objective.fixed.count
+    unary = [(s, counts(s, weight), known.unary(s, pool, count)) for s, weight in terms(objective.unary)]
+    pairwise = [(counts(s, weight), known.pairwise(s, pool, count, objective.fixed)) for s, weight in terms(objective.pairwise)]
     scored = time.perf_counter()
-    finite = np.ones(count, dtype=bool)
+    finite = np.ones(count + fixed, dtype=bool)
     for *_, u in unary:
-        finite &= np.isfinite(u)
+        finite[:count] &= np.isfinite(u)
     for _, b in pairwise:
         # A broken candidate spoils its row and one entry of every other row: take out the worst until all is well.
         while not np.isfinite(b[np.ix_(finite, finite)]).all():
             broken = (~np.isfinite(b))[:, finite].sum(1) * finite
             finite[int(broken.argmax())] = False
-    rows = np.flatnonzero(finite)
+    if not finite[count:].all():
+        raise ValueError(
+            f"Picture {finite[count:].argmin()} (counted from 0) of Different From has no finite distance to the others: leave it out."
+        )
+    both = np.flatnonzero(finite)
+    rows = both[: len(both) - fixed]
     if len(rows) == 0:
         raise ValueError(
             "None of the candidates has finite scores: the pictures or latents are broken (NaN). Check the model's precision and the VAE."
         )
     n, weight, raw = min(n, len(rows)), objective.weight, objective.kind == "paper"
-    u, b = np.zeros(len(rows)), np.zeros((len(rows), len(rows)))
+    u, b = np.zeros(len(both)), np.zeros((len(both), len(both)))
     for _, share, scores in unary:
-        u += share * (scores[rows] if raw else standard_scores(scores[rows]))
+        u[: len(rows)] += share * (scores[rows] if raw else standard_scores(scores[rows]))
     for share, distances in pairwise:
-        b += share * (distances[np.ix_(rows, rows)] if raw else standard_distances(distances[np.ix_(rows, rows)]))
+        b += share * (distances[np.ix_(both, both)] if raw else _standard(distances[np.ix_(both, both)], fixed))
     trusted = [term for term in unary if worth[id(term[0])] >= TRUSTED]
     kept = np.flatnonzero(np.isin(rows, np.array(pinned, dtype=int)))
     below = _below_floor(trusted, rows, kept, n)
     form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
     if not (np.isfinite(u).all() and np.isfinite(b).all()):
         raise ValueError("The scorers' weighted sum leaves the range of numbers: lower the weights of the combined scorers.")
+    if form == "max_min" and fixed:
+        b[len(rows) :, len(rows) :] = b.max(initial=0.0)  # no choice makes these more different from each other
     selection = select(
-        u, b, n, weight if raw else mean_weight(weight, n), objective.time_limit, objective.solver, objective=form, pinned=kept, banned=below,
-        check=comfy.model_management.throw_exception_if_processing_interrupted,
+        u, b, n + fixed, weight if raw else mean_weight(weight, n + fixed), objective.time_limit, objective.solver, objective=form,
+        pinned=[*kept, *range(len(rows), len(both))], banned=below, check=comfy.model_management.throw_exception_if_processing_interrupted,
     )  # fmt: skip
     seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
-    chosen = [int(rows[i]) for i in selection.indices]
+    chosen = [int(rows[i]) for i in selection.indices if i < len(rows)]
     names = [s.name for s, _, _ in unary]
     numbered = [f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name for i, name in enumerate(names)]
     parts = {name: scores for name, (_, _, scores) in zip(numbered, unary, strict=True)} if len(unary) > 1 else {}
     shown = lambda found, total: None if not found else found[0][-1] if len(found) == 1 else total
+    distances = shown(pairwise, _spread_out(b, both, count + fixed))
     return Choice(
-        shown(unary, _spread_out(u, rows, count)), shown(pairwise, _spread_out(b, rows, count)), parts, finite,
-        [int(rows[i]) for i in below], chosen, selection, seconds, _unmet(trusted, rows),
-        {s.name: counts(s, 1.0) for s in objective.scorers},
+        shown(unary, _spread_out(u[: len(rows)], rows, count)), None if distances is None else distances[:count, :count],
+        distances[:count, count:].mean(1) if fixed else None, parts, finite[:count], [int(rows[i]) for i in below], chosen, selection, seconds,
+        _unmet(trusted, rows), {s.name: counts(s, 1.0) for s in objective.scorers},
     )  # fmt: skip
 
 
-class Scores:
-    """Raw scores of one look by the scorer that gave them, as long as it lives."""
-
-    def __init__(self):
-        self._found = []
-
-    def get(self, scorer):
-        """None where the scorer was not asked."""
-        return next((scores for referent, scores in self._found if referent() is scorer), None)
-
-    def of(self, scorer, pool, shape):
-        """As _scores, asked once."""
-        if (found := self.get(scorer)) is None:
-            found = _scores(scorer, pool, shape)
-            with suppress(TypeError):  # another pack's, which cannot be watched, is asked again
-                self._found.append((weakref.ref(scorer), found))
-        return found
-
-
-def _scores(scorer, pool, shape):
-    """A scorer's answer as float64 of this shape, of pictures the mean over a video's frames. Raises ValueError that names a scorer
-    which fails or answers otherwise."""
-    apart = scorer.needs_images and not getattr(scorer, "over_frames", False)
-    try:
-        answers = [scorer.score(part) for part in (pool.frames if apart else [pool])]
-    except Exception as e:  # scorers of other packs raise anything; it gets their name
-        if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):
-            raise
-        raise ValueError(f"The scorer {scorer.name} failed: {in_one_line(e)}") from e
-    try:
-        found = [torch.as_tensor(answer) for answer in answers]
-    except (TypeError, ValueError, RuntimeError) as e:
-        raise ValueError(f"The scorer {scorer.name} answered with a {type(answers[0]).__name__} instead of numbers.") from e
-    for answer in found:
-        if answer.ndim != len(shape) and tuple(answer.shape) == shape[:1] * answer.ndim:
-            kind, socket = ("pairwise", "unary") if answer.ndim == 2 else ("unary", "pairwise")
-            raise ValueError(f"The input {socket} got the {kind} scorer {scorer.name}: connect it to the input {kind}.")
-        if tuple(answer.shape) != shape:
-            raise ValueError(f"The scorer {scorer.name} answered with numbers of the shape {tuple(answer.shape)} instead of {shape}.")
-    return torch.stack(found).double().mean(0).cpu().numpy()
+def _standard(distances, fixed):
+    """Distances [M + F, M + F] over the spread of the candidates' pairs; where these have none, being one or all alike, over that of
+    all."""
+    own = distances[: len(distances) - fixed, : len(distances) - fixed]
+    scaled = standard_distances(own)
+    if not fixed:
+        return scaled
+    return distances * (scaled.max() / own.max()) if scaled.any() else standard_distances(distances)
 
 
 def _below_floor(unary, rows, kept, n):

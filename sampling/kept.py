@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from comfy.nested_tensor import NestedTensor
 
-from .choose import Scores
 from .preview import decode, first_tensor, paint, shrunk
+from .scores import Scores
 from .trajectory import Known, StepDone
 
 GONE = "What this report's run left is no longer kept (the oldest go first, and all when ComfyUI ends): change the seed or another input of its sampler and run it again."
@@ -105,7 +105,7 @@ class KeptPool:
         return next((found for name in reversed(names) if (found := self.tensors.get(name)) is not None), None)
 
     def scores(self, *look):
-        """The choose.Scores of a look that these words name."""
+        """The Scores of a look that these words name."""
         return self._scores.setdefault(look, Scores())
 
 

@@ -20,7 +20,8 @@ class Round:
     living; seconds: by part, model since the round before. objective, bound and gap are in the solver's scale (see the `objective`
     setting). Of several unary scorers, `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds
     that a quality floor kept out; engine: the part of the solver that decided; by: what each scorer that was asked counted, 1 for the
-    most reliable (see scorers/reliability.py)."""
+    most reliable (see scorers/reliability.py); to_fixed: of each living candidate the mean distance to the pictures that Different
+    From has, in the unit of `pairwise`, None without."""
 
     step: int
     sigma: float
@@ -38,6 +39,7 @@ class Round:
     engine: str = ""
     mean_distance: float | None = None
     by: dict[str, float] = field(default_factory=dict)
+    to_fixed: np.ndarray | None = None
 
 
 @dataclass

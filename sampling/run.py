@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
 from .candidates import different_rows, make_candidates
-from .choose import BREADTH, choose
+from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .fingerprint import Fingerprint
 from .hub import Hub
@@ -46,6 +46,7 @@ class GroupRun:
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
         self.previewer, self.text = None, prompt_text()
+        self.to_model = guider.model_patcher.get_model_object("latent_format").process_in
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
         seed = self.extra_args["seed"] or 0
@@ -163,7 +164,8 @@ class GroupRun:
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
-            objective.try_out(first_tensor(latent_image[:1], self.shapes).cpu(), self.text, self.kept.scores("trial", self.text))
+            trial = self.kept.scores("trial", self.text)
+            objective.try_out(first_tensor(latent_image[:1], self.shapes).cpu(), self.text, self.to_model, trial)
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -175,7 +177,7 @@ class GroupRun:
         if len(living) > (n := self.plan.after(self.step)):
             for t in living:
                 self.kept.keep(t)
-            objective = self.group.objective if self.plan.scored(self.step) else BREADTH
+            objective = self.group.objective if self.plan.scored(self.step) else self.group.objective.breadth
             living = self.select(living, n, self.gone[min(self.step, self.steps - 1)], objective)
         self.bar.update(max(0, round(self.plan.work(self.step + 1)) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
@@ -214,10 +216,10 @@ class GroupRun:
         sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
         known = self.kept.scores(self.step, tuple(seeds), self.text, id(self.group.vae))
         with models_kept():
-            pictures = self.previewer(first) if any(s.needs_images and known.get(s) is None for s in objective.scorers) else None
+            pictures = self.previewer(first) if any(s.needs_images for s in known.missing(objective)) else None
             previewed = time.perf_counter() - started
             guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, first, progress, sigma, guidance, self.text)
+            pool = Pool(pictures, first, progress, sigma, guidance, self.text, to_model=self.to_model)
             choice = choose(pool, objective, n, [i for i, seed in enumerate(seeds) if seed in self.pinned], known)
         for t, picture in zip(living, pictures if pictures is not None else [], strict=False):
             self.kept.keep_picture(t, picture if picture.ndim == 3 else picture[0])

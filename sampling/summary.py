@@ -24,7 +24,8 @@ def _worth(run):
     kept = set(last.kept)
     group = np.array([seed in kept for seed in last.seeds])
     found = [("Difference", _mean_distance(last.pairwise), last.mean_distance)] if last.pairwise is not None and len(last.kept) > 1 else []
-    scores = last.parts or ({} if last.unary is None else {run.settings["unary"]: last.unary})
+    scores = {} if last.to_fixed is None else {"Difference from what is given": last.to_fixed}
+    scores |= last.parts or ({} if last.unary is None else {run.settings["unary"]: last.unary})
     found += [(name, np.nanmean(values[group]), np.nanmean(values)) for name, values in scores.items()]
     among = "" if len(last.kept) == len(last.seeds) else f" ({{:.3g}} among the last {len(last.seeds)})"
     return ", ".join(f"{name} {own:.3g}{among.format(pool)}" for name, own, pool in found) + "." * bool(found)

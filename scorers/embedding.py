@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .pool import Pool, RowDistance, cosine_distance, pictures
+from .pool import Pool, RowDistance, cosine_distance, finite_pictures
 from .reliability import WHOLE
 
 
@@ -33,9 +33,7 @@ class Reference:
     reliability = WHOLE
 
     def __init__(self, backbone, image, by_place=False):
-        image = pictures(image).flatten(0, -4)
-        if not image.isfinite().all():
-            raise ValueError("The reference image holds NaN pixels: decode it again at higher precision, or connect another picture.")
+        image = finite_pictures(image, "reference image")
         self.name, self.backbone, self.image, self.by_place = f"reference {backbone.model_type}", backbone, image, by_place
         self._features = None
 

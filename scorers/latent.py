@@ -9,7 +9,7 @@ GRID = 8
 
 
 class LatentDistance:
-    """b_ij = 1 - cos of x0 averaged to at most 8 x 8 places and standardised per channel over the pool, in 0..2."""
+    """b_ij = 1 - cos of x0 averaged to at most 8 x 8 places and standardised per channel over the candidates, in 0..2."""
 
     name = "latent"
     needs_images = False
@@ -24,6 +24,7 @@ class LatentDistance:
         # Of a video all frames count as channels; of anything without a picture plane every number does.
         x0 = x0.flatten(1, -3) if x0.ndim > 3 else x0.flatten(1)[:, :, None, None]
         small = F.adaptive_avg_pool2d(x0, [min(GRID, side) for side in x0.shape[-2:]])
-        over_pool, whole = (0, 2, 3), small[small.isfinite().all(3).all(2).all(1)]
+        candidates = small[: len(small) - pool.given]
+        over_pool, whole = (0, 2, 3), candidates[candidates.isfinite().all(3).all(2).all(1)]
         deviation = whole.std(over_pool, keepdim=True) if whole.numel() > whole.shape[1] else 1.0
         return cosine_distance((small - whole.mean(over_pool, keepdim=True)) / (deviation + 1e-6))

@@ -20,6 +20,7 @@ A scorer that works on a backbone's features asks for them with `pool.features(b
 one backbone share a single forward pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -34,7 +35,9 @@ class Pool:
     scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's
     space, None for pictures that come from elsewhere; progress: share of the noise that is gone, 0..1 (1 for finished pictures);
     sigma: noise level of the step; guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler;
-    text: of the prompt, for scorers without a text of their own, "" where none was found."""
+    text: of the prompt, for scorers without a text of their own, "" where none was found; given: how many of the last rows are no
+    candidates but what these shall differ from, see different_from.py; to_model: brings a LATENT of the host's into the space of x0,
+    None where it is there already."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None
@@ -42,6 +45,8 @@ class Pool:
     sigma: float = 0.0
     guidance: torch.Tensor | None = None
     text: str = ""
+    given: int = 0
+    to_model: Callable | None = None
     _features: dict = field(default_factory=dict, init=False, repr=False)
     _frames: list = field(default_factory=list, init=False, repr=False)
 
@@ -91,6 +96,15 @@ def pictures(images):
     images = images.to("cpu", torch.float32)
     low, high = images.aminmax()
     return images if low >= 0 and high <= 1 else images.clamp(0, 1)
+
+
+def finite_pictures(images, name):
+    """IMAGE tensors that were given beside the candidates, as [M, H, W, 3] like `pictures`, frames of videos too. Raises ValueError
+    for what are no pictures, and for NaN."""
+    images = pictures(images).flatten(0, -4)
+    if not images.isfinite().all():
+        raise ValueError(f"The {name} holds NaN pixels: decode it again at higher precision, or connect another picture.")
+    return images
 
 
 def cosine_distance(features):

@@ -18,6 +18,7 @@ MAKERS |= {"CLIP_VISION": ["FuzzObject"], **dict.fromkeys(("MODEL", "CLIP", "VAE
 OBJECTS = {"IMAGE": "IMAGE: 6 pictures", "CLIP_VISION": "CLIP_VISION: tiny"}
 OBJECTS_FOR = {
     ("QIPSelector", "latent"): "LATENT: 6 rows",
+    ("DifferentFrom", "latent"): "LATENT: 6 rows",
     ("QIPSelector", "scores"): "NUMBERS: 6 scores",
     ("QIPSelector", "distances"): "NUMBERS: 36 distances",
     ("UnaryScorer", "scorer.clip"): "CLIP: that writes",

@@ -11,6 +11,7 @@ from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel
 from comfy_api.latest import _io
 from group_inference.garden.loader import load_garden
 from group_inference.nodes.combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNode
+from group_inference.nodes.different_from import DifferentFromNode
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.group_sampler import GroupSamplerNode
 from group_inference.nodes.qip_selector import QIPSelector
@@ -86,8 +87,14 @@ def test_what_is_no_scorer_is_refused_by_every_node(flow_model, socket, thing):
         refused(sentence, GroupSamplerNode.execute, None, 4, 2, 0.5, **{socket: wrong})
         refused(sentence, select, grey(0, 1), **{socket: (wrong,)})
     refused("input unary got a", QualityFloorNode.execute, thing, 0.5)
+    refused("input pairwise got a", DifferentFromNode.execute, thing, grey(0))
     for node in (CombineUnaryScorers, CombinePairwiseScorers):
         refused("input scorers got a", node.execute, {"scorer0": Bright(), "scorer1": thing}, "1")
+
+
+def test_difference_from_nothing_or_by_nothing_is_refused():
+    refused("input pairwise got nothing to tell pictures apart by", DifferentFromNode.execute, None, grey(0))
+    refused("neither pictures nor latents", DifferentFromNode.execute, LatentDistance())
 
 
 def test_a_scorer_of_the_other_kind_is_refused_before_sampling(flow_model, monkeypatch):
@@ -95,6 +102,7 @@ def test_a_scorer_of_the_other_kind_is_refused_before_sampling(flow_model, monke
     refused("input pairwise got the unary scorer first: connect it to the input unary", ksampler, flow_model, pairwise=First())
     refused("input unary got the pairwise scorer latent: connect it to the input pairwise", ksampler, flow_model, unary=LatentDistance())
     refused("input pairwise got the unary scorer bright", select, grey(0, 1), pairwise=(Bright(),))
+    refused("input pairwise got the unary scorer bright", select, grey(0, 1), pairwise=(DifferentFromNode.execute(Bright(), grey(0))[0],))
     refused("input unary got the pairwise scorer color rgb", select, grey(0, 1), unary=(ColorHistogram("rgb"),))
 
 
@@ -170,6 +178,18 @@ def test_what_is_no_picture_is_refused_as_reference(tmp_path):
     for wrong in ("a rose", None, {"samples": torch.zeros(1)}, torch.zeros(3), torch.zeros(0, 8, 8, 3)):
         likeness = {"scorer": "reference", "image": wrong, "by": {"by": "clip_vision", "clip_vision": clip_vision(tmp_path)}}
         refused("connect (an IMAGE|at least one picture)", UnaryScorer.execute, likeness)
+
+
+@pytest.mark.parametrize("wrong", ["a rose", torch.zeros(3), torch.zeros(0, 8, 8, 3), grey(float("nan"))])
+def test_what_is_no_picture_is_refused_to_be_different_from(wrong):
+    refused("connect (an IMAGE|at least one picture|another picture)", DifferentFromNode.execute, ColorHistogram("rgb"), wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["a rose", {}, {"samples": None}, {"samples": torch.zeros(0, 4, 8, 8)}, {"samples": torch.full((1, 4), float("nan"))}]
+)
+def test_what_is_no_latent_is_refused_to_be_different_from(wrong):
+    refused("connect (an empty latent|the latent of a picture)", DifferentFromNode.execute, LatentDistance(), None, wrong)
 
 
 def test_what_is_no_vae_is_refused_before_sampling(flow_model, monkeypatch):

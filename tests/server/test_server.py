@@ -116,6 +116,42 @@ def test_the_selector_on_images_from_disk(server, graph):
     assert [tuple(p[0, 0]) for p in images(server, entry, "save")] == [colours[i] for i in chosen]
 
 
+def test_the_next_four_are_unlike_the_first(server, graph):
+    """From the same seeds: connected, the first group's pictures leave others that are farther, as QIP Selector measures both."""
+    graph["7"]["inputs"] |= {"objective": "max_min", "steps": 6}
+    graph["7"]["inputs"].pop("unary")
+    graph["like"] = {"class_type": "DifferentFrom", "inputs": {"pairwise": ["6", 0], "image": ["8", 0]}}
+    for name, pairwise in (("plain", "6"), ("unlike", "like")):
+        graph[name] = {"class_type": "GroupKSampler", "inputs": {**graph["7"]["inputs"], "pairwise": [pairwise, 0]}}
+        graph[f"{name} decoded"] = {"class_type": "VAEDecode", "inputs": {"samples": [name, 0], "vae": ["1", 2]}}
+        graph[f"{name} pick"] = {
+            "class_type": "QIPSelector",
+            "inputs": {
+                "image": [f"{name} decoded", 0],
+                "output_group_size": 4,
+                "lambda_score": 1.0,
+                "pairwise": ["like", 0],
+                "objective": "paper",
+            },
+        }
+        graph[f"{name} seen"] = {"class_type": "PreviewAny", "inputs": {"source": [f"{name} pick", 3]}}
+        graph[f"{name} report"] = {"class_type": "PreviewAny", "inputs": {"source": [name, 1]}}
+    entry = run(server, graph)
+    apart = {name: np.mean(report(entry, f"{name} seen")["rounds"][0]["to_fixed"]) for name in ("plain", "unlike")}
+    assert apart["unlike"] > 1.02 * apart["plain"]
+    found = report(entry, "unlike report")
+    assert report(entry)["seeds"] == report(entry, "plain report")["seeds"] and not set(report(entry)["seeds"]) & set(found["seeds"])
+    assert found["settings"]["different_from"] == 4 and report(entry, "plain report")["settings"]["different_from"] == 0
+    last = found["rounds"][-1]
+    group = [d for d, seed in zip(last["to_fixed"], last["seeds"], strict=True) if seed in last["kept"]]
+    assert np.mean(group) > np.mean(last["to_fixed"])
+    said = entry["outputs"]["unlike"]["group_summary"]
+    assert (
+        f"Difference from what is given {np.mean(group):.3g} ({np.mean(last['to_fixed']):.3g} among the last {len(last['seeds'])})"
+        in said[1]
+    )
+
+
 def test_combined_scorers_a_floor_and_a_reference(server, graph):
     graph["7"]["inputs"] |= {"steps": 4, "starting_candidates": 8, "objective": "balanced"}
     model = graph["5"]["inputs"]["scorer.model"]
@@ -237,6 +273,13 @@ def with_easy_cache(graph):
     graph["7"]["inputs"]["model"] = ["30", 0]
 
 
+def different_from_a_picture_by_latents(graph):
+    graph["one"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}}
+    graph["latents"] = {"class_type": "PairwiseScorer", "inputs": {"scorer": "latent"}}
+    graph["unlike"] = {"class_type": "DifferentFrom", "inputs": {"pairwise": ["latents", 0], "image": ["one", 0]}}
+    graph["7"]["inputs"]["pairwise"] = ["unlike", 0]
+
+
 def select_from(*sizes):
     def change(graph):
         for i, size in enumerate(sizes):
@@ -261,6 +304,7 @@ def select_from(*sizes):
     (set_input("6", "scorer.model", "dinov2-base"), "download config.json, model.safetensors, preprocessor_config.json from facebook/dinov2-base"),
     (save_pictures_of_another_report, "There are 1 images but the report names 4 seeds: connect the pictures of that group alone"),
     (with_easy_cache, "remove that node (EasyCache, LazyCache or the like) from the model's path."),
+    (different_from_a_picture_by_latents, "The scorer latent failed: it compares latents, and a Different From has none: connect its latent input as well."),
     (select_from(64, 32), "The images have different sizes (32x32, 64x64): scale them to one size first"),
 ])  # fmt: skip
 def test_each_error_is_one_sentence_that_names_the_way_out(server, graph, change, sentence):
