@@ -71,7 +71,7 @@ def test_its_note_says_what_it_costs(name):
     chosen_on = inputs.get("step", steps)
     if inputs["schedule"] == "budget":
         times = (inputs["budget"] * chosen_on + steps - chosen_on) / steps
-        assert f"It takes at most {times:g} times the work of {kept} plain {words}, looks at the candidates included" in note_of(name)
+        assert f"It takes at most {times:g} times the work of {kept} plain {words}, looks at the candidates included." in note_of(name)
         return
     plan = paper_plan(inputs["starting_candidates"], kept, chosen_on, inputs["pruning_ratio"], inputs["start_percent"])
     total = plan.rows() + kept * (steps - chosen_on)
