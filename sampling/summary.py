@@ -12,7 +12,10 @@ def summary(run, unit="candidates", names="seeds"):
 
 
 def _chosen(run, unit, names):
-    shown = ", ".join(map(str, run.seeds[:MOST_SEEDS])) + " and more" * (len(run.seeds) > MOST_SEEDS)
+    called = run.seeds
+    if run.settings.get("rows", 1) > 1:
+        names, called = "rows (from 0)", [run.row(seed) for seed in run.seeds]
+    shown = ", ".join(map(str, called[:MOST_SEEDS])) + " and more" * (len(called) > MOST_SEEDS)
     return f"{len(run.seeds)} of {run.settings['starting_candidates']} {unit}, {names} {shown}."
 
 

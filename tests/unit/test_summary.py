@@ -41,3 +41,10 @@ def test_what_there_was_not_is_not_said():
 @pytest.mark.parametrize(("count", "shown"), [(16, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15."), (17, "14, 15 and more.")])
 def test_not_more_seeds_than_a_reader_takes(count, shown):
     assert summary(made(seeds=list(range(count))))[0].endswith(shown)
+
+
+def test_rows_of_a_latent_are_called_rows_and_what_was_kept_is_said():
+    settings = {"starting_candidates": 4, "steps": 8, "unary": "clip", "rows": 4, "seed": LAST}
+    found = summary(Run(settings, seeds=[1, LAST], plan=Plan(4, 2, 8, (Look(2, 2),)), model_rows=6, known=3))
+    assert found[0] == "2 of 4 candidates, rows (from 0) 2, 0."
+    assert found[1] == "6 model rows were sampled: 3 of 4 candidates were kept from earlier runs."
