@@ -5,6 +5,7 @@ what is missing.
 """
 
 import uuid
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +105,13 @@ class KeptPool:
         names = [(seed, row, i, *kind) for i, own in enumerate(steps) if step is None or own <= step]
         return next((found for name in reversed(names) if (found := self.tensors.get(name)) is not None), None)
 
-    def scores(self, *look):
-        """The Scores of a look that these words name."""
-        return self._scores.setdefault(look, Scores())
+    def scores(self, vae, *look):
+        """The Scores of a look that these words name, at pictures by this VAE, None for another decoder."""
+        by, scores = self._scores.get(look, (None, None))
+        if by is None or by() is not vae:
+            by, scores = (lambda: None) if vae is None else weakref.ref(vae), Scores()
+            self._scores[look] = by, scores
+        return scores
 
 
 class Tensors:

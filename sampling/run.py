@@ -55,7 +55,7 @@ class GroupRun:
         refuse_caches(guider)
         refuse_memory(guider)
         settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
-        settings |= group.objective.settings() | group.members.settings() | {"prompt": self.text}
+        settings |= group.objective.settings() | group.members.settings(seed, rows) | {"prompt": self.text}
         self.record = Run(settings, self.plan)
         self.record.notes = self.notes(rows, latent_image.shape[0])
         self.record.reproduce = how_to_reproduce(seed, rows, not noise.any())
@@ -164,7 +164,7 @@ class GroupRun:
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
-            trial = self.kept.scores("trial", self.text)
+            trial = self.kept.scores(self.group.vae, "trial", self.text)
             objective.try_out(first_tensor(latent_image[:1], self.shapes).cpu(), self.text, self.to_model, trial)
 
     def after_step(self, living):
@@ -214,7 +214,7 @@ class GroupRun:
         self.say(f"After step {self.step + 1} of {self.steps}: {'looking at' if objective.needs_images else 'comparing'} {len(living)}.")
         first, seeds = first_tensor(torch.cat([t.x0 for t in living]), self.shapes), [t.candidate.seed for t in living]
         sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
-        known = self.kept.scores(self.step, tuple(seeds), self.text, id(self.group.vae))
+        known = self.kept.scores(self.group.vae, self.step, tuple(seeds), self.text)
         with models_kept():
             pictures = self.previewer(first) if any(s.needs_images for s in known.missing(objective)) else None
             previewed = time.perf_counter() - started

@@ -66,6 +66,6 @@ class Members:
             raise ValueError(f"The seed {min(missing)} is pinned, but seeds, which names all that start, does not name it: add it there.")
         return seeds, pinned, banned
 
-    def settings(self):
-        """For the report, by the names of the nodes' inputs."""
-        return {name: text for name, text in vars(self).items() if text}
+    def settings(self, first, rows):
+        """For the report, by the names of the nodes' inputs: the seeds that are named, where any are."""
+        return {name: seeds for name, seeds in zip(vars(self), self.named(first, rows), strict=True) if seeds}

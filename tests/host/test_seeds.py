@@ -48,6 +48,7 @@ def test_the_next_four_are_those_of_the_report_banned(flow_model):
     _, first = group(flow_model, 5, latent, candidates=8)
     _, second = group(flow_model, 5, latent, candidates=8, banned=json.dumps(first))
     _, both = group(flow_model, 5, latent, candidates=8, size=4, pinned=json.dumps(first))
+    assert second["settings"]["banned"] == first["seeds"] and "pinned" not in second["settings"]
     assert not set(first["seeds"]) & set(second["seeds"]) and set(first["seeds"]) < set(both["seeds"])
 
 
