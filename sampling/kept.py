@@ -23,6 +23,8 @@ from .trajectory import Known, StepDone
 GONE = "What this report's run left is no longer kept (the oldest go first, and all when ComfyUI ends): change the seed or another input of its sampler and run it again."
 # Of pictures, longest side.
 SIDE = 256
+# Of each pool: looks whose scores are kept.
+MOST_LOOKS = 64
 # Bytes of tensors. Above the first the oldest pools go to the host's temp folder, which it empties when it starts and ends; above the
 # second the oldest are gone.
 MOST_IN_MEMORY, MOST_IN_ALL = 512 * 2**20, 4 * 2**30
@@ -111,6 +113,8 @@ class KeptPool:
         if by is None or by() is not vae:
             by, scores = (lambda: None) if vae is None else weakref.ref(vae), Scores()
             self._scores[look] = by, scores
+        while len(self._scores) > MOST_LOOKS:
+            del self._scores[next(iter(self._scores))]
         return scores
 
 
