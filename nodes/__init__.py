@@ -9,6 +9,7 @@ from ..garden.loader import WEIGHTS, GardenLoader
 from ..scorers.weights import FOLDER
 from .combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNode
 from .group_ksampler import GroupKSampler
+from .group_prompts import GroupPrompts
 from .group_sampler import GroupReport, GroupSamplerNode
 from .qip_selector import QIPSelector
 from .save_group import SaveGroup
@@ -22,6 +23,6 @@ class GroupInference(ComfyExtension):
         folder_paths.add_model_folder_path(FOLDER, str(WEIGHTS))
 
     async def get_node_list(self):
-        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, SaveGroup]
+        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupPrompts, SaveGroup]
         scorers = [UnaryScorer, PairwiseScorer, CombineUnaryScorers, CombinePairwiseScorers, QualityFloorNode, ScorerDownload]
         return [*samplers, *scorers, QIPSelector, GardenLoader]

@@ -38,8 +38,8 @@ class SaveGroup(io.ComfyNode):
                 f"There are {len(images)} images but the report names {len(seeds)} seeds: connect the pictures of that group alone, decoded (of a video use the host's Save Video)."
             )
         saved = []
-        for i, seed in enumerate(seeds):
-            said = f"This picture: seed {seed}, {i + 1} of {len(seeds)}. {run.get('reproduce', '')}"
+        for i, (seed, prompt) in enumerate(zip(seeds, run["texts"], strict=True)):
+            said = f"This picture: seed {seed}, {i + 1} of {len(seeds)}.{prompt} {run.get('reproduce', '')}"
             extra = labelled(cls.hidden.extra_pnginfo or {}, cls.hidden.unique_id, said)
             host = nodes.SaveImage().save_images(images[i : i + 1], f"{filename_prefix}_seed{seed}", cls.hidden.prompt, extra)
             saved += host["ui"]["images"]
@@ -48,12 +48,15 @@ class SaveGroup(io.ComfyNode):
 
 
 def report_of(text):
-    """The report as data. Raises ValueError for what is none of a sampler's."""
+    """The report as data, with `texts`: what is to say of the prompts that the group's pictures have for themselves. Raises ValueError
+    for what is none of a sampler's."""
     try:
         run = json.loads(text)
         if isinstance(run["seeds"], list) and "seed" in run["settings"]:
-            return run
-    except (TypeError, ValueError, KeyError):
+            own = run.get("prompts", {}).get("positive", {})
+            texts = [f' Its prompt: "{own[str(seed)]}"' if own else "" for seed in run["seeds"]]
+            return {**run, "texts": texts}
+    except (TypeError, ValueError, KeyError, AttributeError):
         pass
     raise ValueError(
         "The input report holds no report of a group sampler: connect the report of Group KSampler or Group Report that made these pictures."

@@ -100,10 +100,11 @@ class Objective:
         names = {"unary": self.unary and self.unary.name, "pairwise": self.pairwise and self.pairwise.name}
         return {**names, "lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
 
-    def try_out(self, x0, text=""):
-        """Score two made-up candidates with every scorer. x0: a latent [1, ...]. Raises ValueError that names a broken one."""
+    def try_out(self, x0, text="", texts=None):
+        """Score two made-up candidates with every scorer. x0: a latent [1, ...]; text, texts: see Pool; of several the shortest is tried.
+        Raises ValueError that names a broken one."""
         noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
-        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text)
+        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text, texts=texts and 2 * [min(texts, key=len)])
         for scorer, _ in terms(self.unary):
             _scores(scorer, pool, (2,))
         for scorer, _ in terms(self.pairwise):

@@ -8,7 +8,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
-from .candidates import different_rows, make_candidates
+from .candidates import SEEDS, different_rows, make_candidates
 from .choose import BREADTH, choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .hub import Hub, Trajectory
@@ -16,10 +16,11 @@ from .inputs import check_model, check_shape, check_sigmas
 from .notices import show_on_node
 from .plan import noise_gone
 from .preview import Previewer, tile
-from .prompt_text import prompt_text
+from .prompt_text import prompt_text, words
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
+from .variants import left_out, prompts
 from .work import look_price
 
 # Two noisy latents that differ by less than this share of their size are the same but for rounding.
@@ -42,7 +43,7 @@ class GroupRun:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
-        self.previewer, self.told_apart, self.text = None, False, prompt_text()
+        self.previewer, self.told_apart = None, False
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
         self.plan = self.planned(rows)
@@ -51,9 +52,12 @@ class GroupRun:
         refuse_memory(guider)
         seed = self.extra_args["seed"] or 0
         settings = {"seed": seed, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
-        self.record = Run(settings | group.objective.settings() | {"prompt": self.text}, self.plan)
-        self.record.notes = self.notes(rows, latent_image.shape[0])
-        self.record.reproduce = how_to_reproduce(seed, rows, not noise.any())
+        numbers = {(seed + i) % SEEDS: i for i in range(count)}
+        own = prompts(guider, numbers)
+        self.text = "" if "positive" in own else prompt_text()
+        self.record = Run(settings | group.objective.settings() | {"prompt": self.text}, self.plan, prompts=own)
+        self.record.notes = self.notes(rows, latent_image.shape[0]) + left_out(guider, numbers)
+        self.record.reproduce = how_to_reproduce(seed, rows, not noise.any(), bool(own))
         if self.plan.looks or group.connected and count > 1:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
@@ -66,7 +70,7 @@ class GroupRun:
         grown_from = range(count) if rows > 1 else [0] * count
         candidates = make_candidates(grown_from, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
         trajectories = [Trajectory(c, group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs) for c in candidates]
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance)
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance, seed)
         del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
         for name in mixing(guider):
             self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
@@ -142,7 +146,8 @@ class GroupRun:
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
-            objective.try_out(self.first_tensor(latent_image[:1]).cpu(), self.text)
+            texts = self.texts(self.record.prompts.get("positive", ()))
+            objective.try_out(self.first_tensor(latent_image[:1]).cpu(), self.text, texts)
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -190,7 +195,7 @@ class GroupRun:
             pictures = self.previewer(self.first_tensor(x0)) if objective.needs_images else None
             previewed = time.perf_counter() - started
             guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance, self.text)
+            pool = Pool(pictures, self.first_tensor(x0), progress, sigma, guidance, self.text, self.texts(t.candidate.seed for t in living))
             choice = choose(pool, objective, n)
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
@@ -203,6 +208,11 @@ class GroupRun:
             self.record.seconds[part] += value
         self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
         return [living[i] for i in choice.chosen]
+
+    def texts(self, seeds):
+        """Of candidates with prompts of their own what a picture is compared with, else none."""
+        own = self.record.prompts.get("positive")
+        return None if own is None else [words(own[seed]) for seed in seeds]
 
     def in_order(self, finished):
         """All of them, best first. Who cannot be judged comes last: nothing that is finished is lost."""

@@ -31,7 +31,8 @@ class Pool:
     scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's
     space, None for pictures that come from elsewhere; progress: share of the noise that is gone, 0..1 (1 for finished pictures);
     sigma: noise level of the step; guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler;
-    text: of the prompt, for scorers without a text of their own, "" where none was found."""
+    text: of the prompt, for scorers without a text of their own, "" where none was found; texts: [M], where each candidate has a
+    prompt of its own."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None
@@ -39,6 +40,7 @@ class Pool:
     sigma: float = 0.0
     guidance: torch.Tensor | None = None
     text: str = ""
+    texts: list[str] | None = None
     _features: dict = field(default_factory=dict, init=False, repr=False)
     _frames: list = field(default_factory=list, init=False, repr=False)
 
