@@ -10,6 +10,7 @@ from ..scorers.weights import FOLDER
 from .combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNode
 from .different_from import DifferentFromNode
 from .group_ksampler import GroupKSampler
+from .group_prompts import GroupPrompts
 from .group_sampler import GroupReport, GroupSamplerNode
 from .group_sheet import GroupSheet
 from .qip_selector import QIPSelector
@@ -24,7 +25,7 @@ class GroupInference(ComfyExtension):
         folder_paths.add_model_folder_path(FOLDER, str(WEIGHTS))
 
     async def get_node_list(self):
-        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupSheet, SaveGroup]
+        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupSheet, GroupPrompts, SaveGroup]
         scorers = [
             UnaryScorer,
             PairwiseScorer,

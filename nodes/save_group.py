@@ -38,8 +38,10 @@ class SaveGroup(io.ComfyNode):
                 f"There are {len(images)} images but the report names {len(seeds)} seeds: connect the pictures of that group alone, decoded (of a video use the host's Save Video)."
             )
         saved = []
+        own = run.get("prompts", {}).get("positive", {})
         for i, seed in enumerate(seeds):
-            said = f"This picture: seed {seed}, {i + 1} of {len(seeds)}. {run.get('reproduce', '')}"
+            prompt = f' Its prompt: "{own[str(seed)]}"' if own else ""
+            said = f"This picture: seed {seed}, {i + 1} of {len(seeds)}.{prompt} {run.get('reproduce', '')}"
             extra = labelled(cls.hidden.extra_pnginfo or {}, cls.hidden.unique_id, said)
             host = nodes.SaveImage().save_images(images[i : i + 1], f"{filename_prefix}_seed{seed}", cls.hidden.prompt, extra)
             saved += host["ui"]["images"]

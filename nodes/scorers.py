@@ -1,5 +1,6 @@
 from comfy_api.latest import io
 
+from ..sampling.inputs import check_text
 from ..scorers import weights
 from ..scorers.aesthetic import Aesthetic
 from ..scorers.backbone import PREPROCESS
@@ -64,20 +65,6 @@ def compare_input():
     )
 
 
-def text_of(scorer, name):
-    """What a text input holds. Raises ValueError for what no tokenizer and no report can hold."""
-    text = scorer[name]
-    if not isinstance(text, str):
-        raise ValueError(f"{name} must be a text, but it is a {type(text).__name__}: connect a STRING, or type it.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as e:
-        raise ValueError(
-            f"{name} holds half a character at place {e.start + 1} (a lone surrogate, as is left of an emoji cut in two): type it anew."
-        ) from e
-    return text
-
-
 def shared(backbone, scorer):
     return backbone.shared(scorer["model"], scorer.get("preprocess") or PREPROCESS[0])
 
@@ -119,7 +106,7 @@ class UnaryScorer(io.ComfyNode):
     @classmethod
     def execute(cls, scorer) -> io.NodeOutput:
         kind = scorer["scorer"]
-        text = text_of(scorer, "text") if "text" in scorer else ""
+        text = check_text("text", scorer["text"]) if "text" in scorer else ""
         match kind:
             case "clip" | "siglip":
                 made = TextImage(shared(BACKBONES[kind], scorer), text)
@@ -138,7 +125,7 @@ class UnaryScorer(io.ComfyNode):
             case "cfg_agreement":
                 made = CfgAgreement()
             case "vlm":
-                made = Vlm(scorer["clip"], text_of(scorer, "question"))
+                made = Vlm(scorer["clip"], check_text("question", scorer["question"]))
         return io.NodeOutput(made)
 
 
@@ -185,7 +172,7 @@ class PairwiseScorer(io.ComfyNode):
             case "clip_vision":
                 made = EmbeddingDistance(HostVision(scorer["clip_vision"]))
             case "text_axis":
-                axes = text_of(scorer, "axes")
+                axes = check_text("axes", scorer["axes"])
                 made = TextAxis(shared(Clip, scorer), axes)
             case "color":
                 made = ColorHistogram(scorer["space"])

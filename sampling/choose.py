@@ -114,11 +114,11 @@ class Objective:
         program = {"lambda_score": self.weight, "objective": self.kind, "solver_time_limit": self.time_limit, "solver": self.solver}
         return {**names, **program, "different_from": self.fixed.count}
 
-    def try_out(self, x0, text, to_model, known):
-        """Score two made-up candidates with every scorer that has not passed before, which `known` knows. x0: a latent [1, ...]; text,
-        to_model: see Pool. Raises ValueError that names a broken one."""
+    def try_out(self, x0, known, **more):
+        """Score two made-up candidates with every scorer that has not passed before, which `known` knows. x0: a latent [1, ...]; more: of
+        their Pool. Raises ValueError that names a broken one."""
         noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
-        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), text=text, to_model=to_model)
+        pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), **more)
         for scorer, _ in terms(self.unary):
             known.unary(scorer, pool, 2)
         for goal in (self, self.breadth) if self.fixed.count else (self,):

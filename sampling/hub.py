@@ -16,6 +16,7 @@ from .coupling import BatchCheck
 from .notices import in_one_line
 from .rows import RowConditioning, rows_that_fit
 from .trajectory import ModelCall
+from .variants import equal
 
 POST_CFG = "sampler_post_cfg_function"
 
@@ -24,13 +25,13 @@ class Hub:
     """Runs trajectories in step; model_rows, check_rows (evaluated a second time, to see that a batch keeps its images apart) and
     model_seconds count what the real model did."""
 
-    def __init__(self, guider, trajectories, base_options, shapes, warn, watch_guidance=False):
-        """warn: called with a sentence for the user. watch_guidance: keep each trajectory's `guidance`."""
+    def __init__(self, guider, trajectories, base_options, shapes, warn, watch_guidance=False, first_seed=0):
+        """warn: called with a sentence for the user. watch_guidance: keep each trajectory's `guidance`. first_seed: see variants.py."""
         self.guider, self.warn, self.watch_guidance = guider, warn, watch_guidance
         self.living = trajectories
         self.shared_post_cfg = list(base_options.get(POST_CFG, []))
-        self.conditioning = RowConditioning(guider, trajectories[0].candidate, shapes)
-        self.check = BatchCheck(guider)
+        self.conditioning = RowConditioning(guider, [t.candidate for t in trajectories], shapes, first_seed)
+        self.checks = {}
         self.most_rows = len(trajectories)
         self.model_rows = self.check_rows = 0
         self.model_seconds = 0.0
@@ -74,7 +75,7 @@ class Hub:
         sigmas = torch.stack([t.request.sigma.flatten()[0] for t in asking]).tolist()
         groups = {}
         for sigma, t in zip(sigmas, asking, strict=True):
-            alike = groups.setdefault((sigma, t.request.x.shape), [])
+            alike = groups.setdefault((sigma, t.request.x.shape, self.conditioning.of(t.candidate).kind), [])
             members = next((m for m in alike if self._can_share(m[0].request, t.request)), None)
             if members is None:
                 alike.append(members := [])
@@ -82,7 +83,8 @@ class Hub:
         answers = {}
         for members in chain.from_iterable(groups.values()):
             while members:
-                fit = rows_that_fit(self.guider, self.conditioning, members[0].request.x.shape, min(self.most_rows, len(members)))
+                entries, shape = self.conditioning.of(members[0].candidate), members[0].request.x.shape
+                fit = rows_that_fit(self.guider, entries, shape, min(self.most_rows, len(members)))
                 part = members[:fit]
                 out = self._evaluate(part)
                 if out is None:
@@ -112,7 +114,7 @@ class Hub:
             self._call(part[:1])  # raises what is wrong with the request itself
             self.one_at_a_time(f"With several candidates in one call the model fails ({failure})")
             return None
-        if len(part) > self.check.rows and not self._looks_the_same_alone(part, out):
+        if len(part) > self._check(part).rows and not self._looks_the_same_alone(part, out):
             self.one_at_a_time("What the model makes of a candidate depends on the others in the call")
             return None
         self.model_rows += sum(t.request.x.shape[0] for t in part)
@@ -156,7 +158,16 @@ class Hub:
         start = sum(t.request.x.shape[0] for t in part[:at])
         alone, _ = self._call(part[at : at + 1])
         self.check_rows += alone.shape[0]
-        return self.check.agree(part[at].request.x, out[start : start + alone.shape[0]], alone, len(part))
+        return self._check(part).agree(part[at].request.x, out[start : start + alone.shape[0]], alone, len(part))
+
+    def _check(self, part):
+        """What is known of calls for candidates of this kind."""
+        candidate = part[0].candidate
+        kind = self.conditioning.of(candidate).kind
+        if kind not in self.checks:
+            with self.conditioning([candidate]):
+                self.checks[kind] = BatchCheck(self.guider)
+        return self.checks[kind]
 
     def one_at_a_time(self, reason):
         self.most_rows = 1
@@ -165,7 +176,7 @@ class Hub:
     def _can_share(self, a, b):
         """Same options apart from the functions that samplers append for themselves (the cfg_pp family does)."""
         shared = ({**r.options, POST_CFG: r.options.get(POST_CFG, [])[: len(self.shared_post_cfg)]} for r in (a, b))
-        return _equal(*shared) and _equal(a.kwargs, b.kwargs)
+        return equal(*shared) and equal(a.kwargs, b.kwargs)
 
     def _shared_options(self, requests):
         options = requests[0].options
@@ -197,15 +208,3 @@ def _apart(args):
         )
     difference = (args["cond_denoised"] - args["uncond_denoised"]).float().flatten(1)
     return (difference.square().mean(1) / args["sigma"].float().flatten() ** 2).cpu()
-
-
-def _equal(a, b):
-    if a is b:
-        return True
-    if type(a) is not type(b) or torch.is_tensor(a):
-        return False
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_equal(v, b[k]) for k, v in a.items())
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    return bool(a == b)

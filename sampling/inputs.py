@@ -43,6 +43,19 @@ def check_whole_numbers(**numbers):
             raise ValueError(f"{name} is {value!r}, but must be a whole number from {low} to {high}.")
 
 
+def check_text(name, text):
+    """The text. Raises ValueError for what no tokenizer and no report can hold."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name} must be a text, but it is a {type(text).__name__}: connect a STRING, or type it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(
+            f"{name} holds half a character at place {e.start + 1} (a lone surrogate, as is left of an emoji cut in two): type it anew."
+        ) from e
+    return text
+
+
 def check_latent(latent):
     """Raise ValueError for what is no LATENT, or carries a mask or batch_index of other sizes."""
     samples = latent.get("samples") if isinstance(latent, dict) else None

@@ -11,28 +11,37 @@ WAYS = ({"CONDITIONING", "GUIDER"}, {"IMAGE", "LATENT"})
 ELSEWHERE = {"MODEL", "CLIP", "VAE"}
 
 
-def prompt_text():
-    """That of the node that is running; "" where none is found, or outside a server."""
+def prompt_text(behind=None):
+    """That of the node that is running, or of what is connected to its input `behind`; "" where none is found, or outside a server."""
     context, module = get_executing_context(), sys.modules.get("server")
     server = getattr(getattr(module, "PromptServer", None), "instance", None)
     if context is None or server is None:
         return ""
     running = list(server.prompt_queue.currently_running.values())
     graph = next((graph for _, prompt_id, graph, *_ in running if prompt_id == context.prompt_id), {})
-    return text_upstream(graph, context.node_id)
+    node_id = context.node_id
+    if behind is not None:
+        node_id = graph.get(node_id, {"inputs": {}})["inputs"].get(behind, [""])[0]
+    return text_upstream(graph, node_id)
 
 
 def text_upstream(graph, node_id):
     """What the text encoders say from which a node gets its positive conditioning, or its pictures theirs: without weights, different
     texts with commas between. graph: in API form."""
-    words = lambda text: unescape_important("".join(part for part, _ in token_weights(escape_important(text), 1.0))).strip()
     return ", ".join(dict.fromkeys(filter(None, map(words, _texts(graph, str(node_id), set())))))
+
+
+def words(text):
+    """A prompt without the weights of its parts."""
+    return unescape_important("".join(part for part, _ in token_weights(escape_important(text), 1.0))).strip()
 
 
 def _texts(graph, node_id, seen):
     if node_id not in graph or node_id in seen:
         return []
     seen.add(node_id)
+    if graph[node_id]["class_type"] == "GroupPrompts":
+        return []  # none of its prompts is that of all pictures; samplers find them in the conditioning
     inputs = graph[node_id]["inputs"]
     types, prompts = _inputs_of(graph[node_id]["class_type"])
     if prompts and "CLIP" in types.values():

@@ -48,7 +48,8 @@ class Run:
     plan: the Plan that it followed; decoder: what made the pictures that were scored, at what size; model_rows: candidates times
     model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images apart; reproduce: by what graph
     a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain; pool: the id of
-    what it left, see kept.py; known: how many candidates an earlier run had left there."""
+    what it left, see kept.py; known: how many candidates an earlier run had left there; prompts: for each kind of conditioning that
+    holds several (see variants.py) the text of each candidate, by its seed."""
 
     settings: dict
     plan: Plan | None = None
@@ -63,6 +64,7 @@ class Run:
     known: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    prompts: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def row(self, seed):
         """The row of the latent that the candidate with this seed grew from."""
@@ -118,10 +120,12 @@ def _plain(value):
     return value
 
 
-def how_to_reproduce(first_seed, rows, silent):
-    """Which graph makes a result alone. rows: of the latent; silent: the latent brought its noise along."""
+def how_to_reproduce(first_seed, rows, silent, own_prompts):
+    """Which graph makes a result alone. rows: of the latent; silent: the latent brought its noise along; own_prompts: candidates have
+    prompts of their own."""
     sampler = "KSampler (or RandomNoise and SamplerCustomAdvanced) with its seed"
     if silent:
         sampler = "KSampler (Advanced) with add_noise disabled (or SamplerCustom without add_noise) and its seed as noise_seed"
     row = "" if rows == 1 else f" on row seed - {first_seed} of the latent (Latent From Batch)"
-    return f"Each result is what {sampler} gives{row}, all else unchanged."
+    prompt = " and its prompt alone in the place of Group Prompts" if own_prompts else ""
+    return f"Each result is what {sampler}{prompt} gives{row}, all else unchanged."

@@ -8,7 +8,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
-from .candidates import different_rows, make_candidates
+from .candidates import SEEDS, different_rows, make_candidates
 from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .fingerprint import Fingerprint
@@ -18,11 +18,12 @@ from .kept import STORE
 from .notices import show_on_node
 from .plan import noise_gone
 from .preview import Previewer, first_tensor, tile
-from .prompt_text import prompt_text
+from .prompt_text import prompt_text, words
 from .record import Run, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
 from .trajectory import Trajectory
+from .variants import left_out, prompts
 from .work import look_price
 
 # Two noisy latents that differ by less than this share of their size are the same but for rounding.
@@ -45,7 +46,7 @@ class GroupRun:
             check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
         check_sigmas(self.sigmas)
         self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
-        self.previewer, self.text = None, prompt_text()
+        self.previewer = None
         self.to_model = guider.model_patcher.get_model_object("latent_format").process_in
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
@@ -54,11 +55,14 @@ class GroupRun:
         count = self.plan.start
         refuse_caches(guider)
         refuse_memory(guider)
+        numbers = {own: (own - seed) % SEEDS for own in seeds}
+        own = prompts(guider, numbers)
+        self.text = prompt_text()
         settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
         settings |= group.objective.settings() | group.members.settings(seed, rows) | {"prompt": self.text}
-        self.record = Run(settings, self.plan)
-        self.record.notes = self.notes(rows, latent_image.shape[0])
-        self.record.reproduce = how_to_reproduce(seed, rows, not noise.any())
+        self.record = Run(settings, self.plan, prompts=own)
+        self.record.notes = self.notes(rows, latent_image.shape[0]) + left_out(guider, numbers)
+        self.record.reproduce = how_to_reproduce(seed, rows, not noise.any(), bool(own))
         self.kept = self.pool(noise, latent_image, denoise_mask, sampler_kwargs)
         self.record.pool = self.kept.id
         if self.plan.looks or group.connected and count > 1:
@@ -77,7 +81,7 @@ class GroupRun:
         # Candidates that are known have been told apart.
         self.told_apart = any(t.known.steps for t in trajectories)
         self.record.known = sum(bool(t.known.steps) for t in trajectories)
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance)
+        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance, seed)
         del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
         for name in mixing(guider):
             self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
@@ -165,7 +169,11 @@ class GroupRun:
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
             trial = self.kept.scores(self.group.vae, "trial", self.text)
-            objective.try_out(first_tensor(latent_image[:1], self.shapes).cpu(), self.text, self.to_model, trial)
+            # Of several prompts the shortest is tried.
+            texts = self.texts(self.record.prompts.get("positive", ()))
+            texts = texts and 2 * [min(texts, key=len)]
+            x0 = first_tensor(latent_image[:1], self.shapes).cpu()
+            objective.try_out(x0, trial, text=self.text, texts=texts, to_model=self.to_model)
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -219,7 +227,7 @@ class GroupRun:
             pictures = self.previewer(first) if any(s.needs_images for s in known.missing(objective)) else None
             previewed = time.perf_counter() - started
             guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, first, progress, sigma, guidance, self.text, to_model=self.to_model)
+            pool = Pool(pictures, first, progress, sigma, guidance, self.text, self.texts(seeds), to_model=self.to_model)
             choice = choose(pool, objective, n, [i for i, seed in enumerate(seeds) if seed in self.pinned], known)
         for t, picture in zip(living, pictures if pictures is not None else [], strict=False):
             self.kept.keep_picture(t, picture if picture.ndim == 3 else picture[0])
@@ -234,6 +242,11 @@ class GroupRun:
             self.record.seconds[part] += value
         self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
         return [living[i] for i in choice.chosen]
+
+    def texts(self, seeds):
+        """Of candidates with prompts of their own what a picture is compared with, else none."""
+        own = self.record.prompts.get("positive")
+        return None if own is None else [words(own[seed]) for seed in seeds]
 
     def in_order(self, finished):
         """All of them, best first. Who cannot be judged comes last: nothing that is finished is lost."""

@@ -1,14 +1,18 @@
 """What a run says on its node when it is done."""
 
+from textwrap import shorten
+
 import numpy as np
 
-# More seeds than that fill the node, not the reader; all are in the report.
-MOST_SEEDS = 16
+# More seeds than that, or longer prompts, fill the node, not the reader; all are in the report.
+MOST_SEEDS, MOST_LETTERS = 16, 40
 
 
 def summary(run, unit="candidates", names="seeds"):
-    """Up to five lines about a record.Run, its warnings after them. unit, names: what was chosen from and what it is called by."""
-    return [line for line in (_chosen(run, unit, names), _worth(run), _cost(run), _quality(run)) if line] + run.notes + run.warnings
+    """Up to five lines about a record.Run, one more for each kind of prompts that differ, its warnings after them. unit, names: what was
+    chosen from and what it is called by."""
+    lines = (_chosen(run, unit, names), *_prompts(run), _worth(run), _cost(run), _quality(run))
+    return [line for line in lines if line] + run.notes + run.warnings
 
 
 def _chosen(run, unit, names):
@@ -17,6 +21,13 @@ def _chosen(run, unit, names):
         names, called = "rows (from 0)", [run.row(seed) for seed in run.seeds]
     shown = ", ".join(map(str, called[:MOST_SEEDS])) + " and more" * (len(called) > MOST_SEEDS)
     return f"{len(run.seeds)} of {run.settings['starting_candidates']} {unit}, {names} {shown}."
+
+
+def _prompts(run):
+    """Which of its prompts each of the group has."""
+    for kind, texts in run.prompts.items():
+        said = [f'{seed} "{shorten(texts[seed], MOST_LETTERS, placeholder="...")}"' for seed in run.seeds[:MOST_SEEDS]]
+        yield f"{kind.capitalize()}: {', '.join(said)}" + " and more" * (len(run.seeds) > MOST_SEEDS) + "."
 
 
 def _worth(run):

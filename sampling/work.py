@@ -3,6 +3,8 @@ on every machine."""
 
 import math
 
+from .variants import belongs
+
 # At how many places a network that scales its picture down or up uses each of its weights: one in so many of those of its larger
 # side. Counted operations say 12.5 for SDXL's UNet, 10.4 for SD 1.5's, 9.9 for their VAE's decoder, 4.5 for TAESD's.
 PLACES = 12
@@ -27,9 +29,10 @@ def row_work(guider, shape):
 
 
 def _evaluations(guider):
-    """Of the model in a step: one for each conditioning, without the negative where the host leaves it out."""
+    """Of the model in a step: one for each conditioning that the first candidate has, without the negative where the host leaves it out."""
     alone = math.isclose(getattr(guider, "cfg", 0.0), 1.0)
-    return sum(len(entries) for kind, entries in guider.conds.items() if not (alone and kind == "negative"))
+    counted = (entries for kind, entries in guider.conds.items() if not (alone and kind == "negative"))
+    return sum(belongs(entry, 0) for entries in counted for entry in entries)
 
 
 def decode_work(vae, height, width):

@@ -35,9 +35,9 @@ class Pool:
     scorers get what `pictures` makes of them: float32 in 0..1 on the CPU; x0: predicted final latents [M, C, ...] in the model's
     space, None for pictures that come from elsewhere; progress: share of the noise that is gone, 0..1 (1 for finished pictures);
     sigma: noise level of the step; guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler;
-    text: of the prompt, for scorers without a text of their own, "" where none was found; given: how many of the last rows are no
-    candidates but what these shall differ from, see different_from.py; to_model: brings a LATENT of the host's into the space of x0,
-    None where it is there already."""
+    text: of the prompt, for scorers without a text of their own, "" where none was found; texts: [M], where each candidate has a
+    prompt of its own; given: how many of the last rows are no candidates but what these shall differ from, see different_from.py;
+    to_model: brings a LATENT of the host's into the space of x0, None where it is there already."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None
@@ -45,6 +45,7 @@ class Pool:
     sigma: float = 0.0
     guidance: torch.Tensor | None = None
     text: str = ""
+    texts: list[str] | None = None
     given: int = 0
     to_model: Callable | None = None
     _features: dict = field(default_factory=dict, init=False, repr=False)

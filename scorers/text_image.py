@@ -29,8 +29,8 @@ QUALIFIERS = [
 class TextImage:
     """u_i = cos(image embedding, text embedding), in -1..1: the paper's unary term, with CLIP. Normalised in float32.
 
-    text: what pictures are compared with; empty: the pool's, which is the prompt's. scaled: times the model's learned scale, as
-    PickScore is defined (Kirstain et al., arXiv 2305.01569); means something among pictures for one prompt only.
+    text: what pictures are compared with; empty: the pool's, which is the prompt's, or each picture's own. scaled: times the model's
+    learned scale, as PickScore is defined (Kirstain et al., arXiv 2305.01569); means something among pictures for one prompt only.
     """
 
     needs_images = True
@@ -41,12 +41,14 @@ class TextImage:
         self._text_features = {}
 
     def score(self, pool):
-        text = self.text or pool.text
-        if not text:
-            raise ValueError("it compares images with a text, and no prompt was found in the graph: fill in its text input.")
-        if text not in self._text_features:
-            self._text_features = {text: self.backbone.text_features(text)}
-        cosines = (F.normalize(pool.features(self.backbone), dim=1) @ self._text_features[text].T)[:, 0]
+        texts = [self.text] if self.text else pool.texts or [pool.text]
+        if not all(texts):
+            why = "one of the prompts is empty" if pool.texts else "no prompt was found in the graph"
+            raise ValueError(f"it compares images with a text, and {why}: fill in its text input.")
+        known, different = self._text_features, list(dict.fromkeys(texts))
+        self._text_features = {text: known[text] if text in known else self.backbone.text_features(text) for text in different}
+        cosines = F.normalize(pool.features(self.backbone), dim=1) @ torch.cat(list(self._text_features.values())).T
+        cosines = cosines[list(range(len(cosines))), [different.index(text) for text in texts]]
         return cosines * self.backbone.scale if self.scaled else cosines
 
 

@@ -13,7 +13,7 @@ NUMBERS = ("INT", "FLOAT")
 MISSING = object()
 # Makers of what sockets take: of these types every node that makes one, of this pack's own types its nodes, of others those below.
 HOST_TYPES = ("SAMPLER", "SIGMAS", "GUIDER", "NOISE")
-MAKERS = {"CONDITIONING": ["CLIPTextEncode"], "LATENT": ["EmptySD3LatentImage"], "IMAGE": ["FuzzObject"]}
+MAKERS = {"CONDITIONING": ["CLIPTextEncode", "GroupPrompts"], "LATENT": ["EmptySD3LatentImage"], "IMAGE": ["FuzzObject"]}
 MAKERS |= {"CLIP_VISION": ["FuzzObject"], **dict.fromkeys(("MODEL", "CLIP", "VAE"), ["GardenLoader"])}
 OBJECTS = {"IMAGE": "IMAGE: 6 pictures", "CLIP_VISION": "CLIP_VISION: tiny"}
 OBJECTS_FOR = {
@@ -28,7 +28,7 @@ OMITTED = {"scores": 0.85, "distances": 0.85}  # beside others a third
 TYPICAL = {
     "seed": [7, 0, 2**64 - 2], "noise_seed": [7, 0, 2**64 - 2], "steps": [2, 1, 3, 4], "cfg": [3.0, 1.0], "denoise": [1.0, 0.6],
     "starting_candidates": [5, 2, 8, 12], "output_group_size": [2, 1, 3], "pruning_ratio": [0.5, 0.0, 0.3, 1.0], "lambda_score": [1.5, 0.0, 50.0],
-    "start_percent": [0.0, 0.3], "schedule": ["paper", "budget"], "budget": [4.0, 2.4, 1.0], "width": [64, 32, 96], "height": [64], "batch_size": [1, 1, 4], "text": ["red tulips", "blue daisies"],
+    "start_percent": [0.0, 0.3], "schedule": ["paper", "budget"], "budget": [4.0, 2.4, 1.0], "width": [64, 32, 96], "height": [64], "batch_size": [1, 1, 4], "text": ["red tulips", "blue daisies", "red tulips\n{blue|white} daisies"],
 }  # fmt: skip
 TEXTS = [
     "", " ", "two\nlines", "\x00\x07\x1b", "long " * 2000, "\u202e\u05d0 \U0001f337", "\ud800", "NaN", "inf", "-1", "1e999", "1,", ",,,", "a / b / ",
@@ -167,13 +167,15 @@ class _Graph:
             target = "GroupReport"
         elif any(kind.startswith("GROUP_") for kind in makes):
             target = rng.choice(["GroupKSampler", "QIPSelector"])
-        elif target == "GardenLoader":
+        elif target in ("GardenLoader", "GroupPrompts"):
             target = "GroupKSampler"
         self.add(target)
         self.look_at_outputs()
 
     def keep_short(self):
-        """Thousands of steps or candidates go with little else."""
+        """Thousands of steps or candidates go with little else, and a prompt's tokens cost a model their square."""
+        if "text" in (prompts := self.forced.get("GroupPrompts", {})):
+            prompts["text"] = prompts["text"][:2000]
         for node in ("GroupKSampler", "GroupSampler"):
             forced = self.forced.get(node, {})
             if _large(forced.get("steps")):

@@ -51,7 +51,8 @@ def test_control_images_in_a_batch_are_evaluated_one_row_at_a_time(flow_model, r
     guider = SimpleNamespace(conds=conds, model_patcher=flow_model, inner_model=flow_model.model)
     blank = torch.zeros(1, 16, 8, 8)
     candidate = Candidate(0, 0, blank, blank, None, RandomState(blank.device))
-    assert rows_that_fit(guider, RowConditioning(guider, candidate, [blank.shape]), blank.shape, 8) == fit
+    entries = RowConditioning(guider, [candidate], [blank.shape], 0).of(candidate)
+    assert rows_that_fit(guider, entries, blank.shape, 8) == fit
 
 
 def test_out_of_memory_halves_the_slice_and_goes_on(flow_model, monkeypatch, caplog):

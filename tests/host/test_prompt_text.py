@@ -44,6 +44,10 @@ GRAPHS = {
     ),
     "only a negative one": ({"s": node("KSampler", negative=["negative", 0])}, ""),
     "a loop": ({"w": node("Reroute", a=["s", 0]), "s": sampler(["w", 0])}, ""),
+    "several prompts, of which none is that of all": (
+        {"g": node("GroupPrompts", clip=["clip", 0], text="a fox\n{an|one} owl"), "k": sampler(["g", 0]), "d": node("VAEDecode", samples=["k", 0], vae=["vae", 0]), "s": node("QIPSelector", image=["d", 0])},
+        "",
+    ),
     "nothing": ({"s": sampler(["gone", 0])}, ""),
 }  # fmt: skip
 

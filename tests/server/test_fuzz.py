@@ -144,6 +144,11 @@ def with_stock_samplers(info, graph):
         if node["class_type"] == "GroupSampler":
             for other in graph.values():
                 other["inputs"] |= {k: node["inputs"]["sampler"] for k, v in other["inputs"].items() if v == [i, 0]}
+        if node["class_type"] == "GroupPrompts":  # all at once
+            texts = {name: value for name, value in node["inputs"].items() if name != "more"}
+            graph[f"{i} text"] = {"class_type": "CLIPTextEncode", "inputs": texts}
+            both = {"conditioning_1": [f"{i} text", 0], "conditioning_2": node["inputs"].get("more", [f"{i} text", 0])}
+            node |= {"class_type": "ConditioningCombine", "inputs": both}
         if node["class_type"] in ("GroupReport", "QIPSelector"):
             graph = {k: v for k, v in graph.items() if k != i and not k.startswith(f"{i} out ")}
     return graph
