@@ -6,6 +6,7 @@ import comfy.sample
 import comfy.utils
 import torch
 from comfy.nested_tensor import NestedTensor
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 
 SEEDS = 2**64
 # The host draws in float32 and rounds to the type of the latent, whatever that is.
@@ -85,6 +86,19 @@ def make_candidates(grown, seed, noise, latent_image, denoise_mask, shapes, batc
         mask = None if denoise_mask is None else denoise_mask[at]
         candidates.append(Candidate(own_seed, row, own_noise, latent_image[at], mask, RandomState(noise.device)))
     return candidates
+
+
+def as_the_sampler_gets_it(noise, guider, sigmas, extra_args, latent_image):
+    """Noise of a run as the model's wrappers of samplers change it; context windows shuffle it over time (FreeNoise)."""
+    wrappers, taken = get_all_wrappers(WrappersMP.SAMPLER_SAMPLE, extra_args["model_options"], is_model_options=True), [noise]
+
+    def sample(guider, sigmas, extra_args, callback, noise, *_, **__):
+        taken.append(noise)
+        return noise
+
+    executor = WrapperExecutor.new_executor(sample, wrappers)
+    executor.execute(guider, sigmas, extra_args, None, noise.clone(), latent_image, None, True)
+    return taken[-1]
 
 
 def _draw(shapes, seed, dtype, batch_index):

@@ -4,11 +4,10 @@ import logging
 import time
 
 import torch
-from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
-from .candidates import SEEDS, different_rows, make_candidates
+from .candidates import SEEDS, as_the_sampler_gets_it, different_rows, make_candidates
 from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
 from .fingerprint import Fingerprint
@@ -50,73 +49,86 @@ class GroupRun:
         self.to_model = guider.model_patcher.get_model_object("latent_format").process_in
         conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
         rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
-        seed = self.extra_args["seed"] or 0
-        self.plan, seeds, self.pinned = self.planned(seed, rows)
-        count = self.plan.start
+        self.seed = self.extra_args["seed"] or 0
+        self.plan, seeds, self.pinned = self.planned(rows)
         refuse_caches(guider)
         refuse_memory(guider)
-        numbers = {own: (own - seed) % SEEDS for own in seeds}
-        own = prompts(guider, numbers)
         self.text = prompt_text()
-        settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
-        settings |= group.objective.settings() | group.members.settings(seed, rows) | {"prompt": self.text}
-        self.record = Run(settings, self.plan, prompts=own)
-        self.record.notes = self.notes(rows, latent_image.shape[0]) + left_out(guider, numbers)
-        self.record.reproduce = how_to_reproduce(seed, rows, not noise.any(), bool(own))
         self.kept = self.pool(noise, latent_image, denoise_mask, sampler_kwargs)
-        self.record.pool = self.kept.id
-        if self.plan.looks or group.connected and count > 1:
+        self.record = self.begun(rows, latent_image.shape[0], seeds, silent=not noise.any())
+        if self.plan.looks or group.connected and self.plan.start > 1:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
             self.say()
         self.warn_of_rows(rows, conditioning, denoise_mask)
-
-        def rewrapped(noise, seed):
-            return _as_the_sampler_gets_it(noise, guider, self.sigmas, {**self.extra_args, "seed": seed}, latent_image[:1])
-
-        grown = [(own, self.record.row(own)) for own in seeds]
-        candidates = make_candidates(grown, seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
-        run_as = (group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs)
-        trajectories = [Trajectory(c, *run_as, self.kept.known(c, self.plan, noise.device)) for c in candidates]
-        # Candidates that are known have been told apart.
-        self.told_apart = any(t.known.steps for t in trajectories)
-        self.record.known = sum(bool(t.known.steps) for t in trajectories)
-        self.hub = Hub(guider, trajectories, self.extra_args["model_options"], self.shapes, self.warn, group.objective.needs_guidance, seed)
-        del candidates, trajectories  # the hub alone holds them, so that pruned ones are let go
+        # The hub alone holds the trajectories, so that pruned ones are let go.
+        self.hub = Hub(
+            guider, self.trajectories(seeds, noise, latent_image, denoise_mask, sampler_kwargs), self.extra_args["model_options"], self.shapes,
+            self.warn, group.objective.needs_guidance, self.seed,
+        )  # fmt: skip
         for name in mixing(guider):
             self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
         with tqdm(total=round(self.plan.work()), disable=disable_pbar, unit="row") as self.bar:
             finished = self.hub.run(self.after_step)
-        finished = self.whole(finished, [t.result for t in finished], "result")
-        for t in finished:
-            self.kept.keep(t, result=True)
-        if len(finished) > self.plan.end:  # a sampler without a last callback, dpm_adaptive for one
-            finished = self.select(finished, self.plan.end, 1.0, group.objective)
-        elif group.connected and not self.record.rounds and len(finished) > 1:
-            finished = self.in_order(finished)
-        if len(finished) < self.plan.end:
-            self.warn(
-                f"Only {len(finished)} of {self.plan.end} results are left: the other candidates were dropped, for the reasons above."
-            )
+        finished = self.chosen(self.whole(finished, [t.result for t in finished], "result"))
         if group.ends_with_batch:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
-        STORE.trim()
         samples = torch.cat([t.result for t in finished])
         self.record.seeds = [t.candidate.seed for t in finished]
         self.record.model_rows, self.record.check_rows = self.hub.model_rows, self.hub.check_rows
         self.record.seconds["model"] = self.hub.model_seconds
         return samples
 
-    def planned(self, seed, rows):
+    def begun(self, rows, given, seeds, silent):
+        """The Run before its first step. given: rows of the latent; silent: it brought its noise along."""
+        group, seed, numbers = self.group, self.seed, {own: (own - self.seed) % SEEDS for own in seeds}
+        own = prompts(self.guider, numbers)
+        settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": self.plan.start, "steps": self.steps}
+        settings |= group.objective.settings() | group.members.settings(seed, rows) | {"prompt": self.text}
+        run = Run(settings, self.plan, pool=self.kept.id, prompts=own, reproduce=how_to_reproduce(seed, rows, silent, bool(own)))
+        run.notes = self.notes(rows, given) + left_out(self.guider, numbers)
+        return run
+
+    def trajectories(self, seeds, noise, latent_image, denoise_mask, sampler_kwargs):
+        """One for each candidate; those that earlier runs have left know their steps."""
+        group, guider = self.group, self.guider
+
+        def rewrapped(noise, seed):
+            return as_the_sampler_gets_it(noise, guider, self.sigmas, {**self.extra_args, "seed": seed}, latent_image[:1])
+
+        grown = [(own, self.record.row(own)) for own in seeds]
+        candidates = make_candidates(grown, self.seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
+        run_as = (group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs)
+        found = [Trajectory(c, *run_as, self.kept.known(c, self.plan, noise.device)) for c in candidates]
+        self.record.known = sum(bool(t.known.steps) for t in found)
+        self.told_apart = self.record.known > 0  # by the run that left them
+        return found
+
+    def chosen(self, finished):
+        """Of the trajectories that are finished the group, best first."""
+        for t in finished:
+            self.kept.keep(t, result=True)
+        STORE.trim()
+        if len(finished) > self.plan.end:  # a sampler without a last callback, dpm_adaptive for one
+            finished = self.select(finished, self.plan.end, 1.0, self.group.objective)
+        elif self.group.connected and not self.record.rounds and len(finished) > 1:
+            finished = self.in_order(finished)
+        if len(finished) < self.plan.end:
+            self.warn(
+                f"Only {len(finished)} of {self.plan.end} results are left: the other candidates were dropped, for the reasons above."
+            )
+        return finished
+
+    def planned(self, rows):
         """What GroupSampler.start says, with looks at the price that they have here."""
         group, objective = self.group, self.group.objective
-        start = group.start(seed, rows, self.gone)
+        start = group.start(self.seed, rows, self.gone)
         if start[0].start == 1:
             return start
         if objective.needs_images:
             self.previewer = Previewer(self.guider.model_patcher, group.vae)
         price = look_price(self.guider, self.shapes[0], self.previewer, objective.scorers)
-        return group.start(seed, rows, self.gone, price)
+        return group.start(self.seed, rows, self.gone, price)
 
     def pool(self, *inputs):
         """What earlier runs of the same candidates left, and this one will."""
@@ -284,16 +296,3 @@ def _latent_shapes(guider, latent_image):
             if noted is not None and len(noted.cond) > 1:
                 return [torch.Size(s) for s in noted.cond]
     return [latent_image.shape]
-
-
-def _as_the_sampler_gets_it(noise, guider, sigmas, extra_args, latent_image):
-    """Noise of a run as the model's wrappers of samplers change it; context windows shuffle it over time (FreeNoise)."""
-    wrappers, taken = get_all_wrappers(WrappersMP.SAMPLER_SAMPLE, extra_args["model_options"], is_model_options=True), [noise]
-
-    def sample(guider, sigmas, extra_args, callback, noise, *_, **__):
-        taken.append(noise)
-        return noise
-
-    executor = WrapperExecutor.new_executor(sample, wrappers)
-    executor.execute(guider, sigmas, extra_args, None, noise.clone(), latent_image, None, True)
-    return taken[-1]

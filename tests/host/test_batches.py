@@ -47,7 +47,7 @@ def test_masks_for_each_row_leave_with_the_group_they_belong_to(flow_model):
     with torch.inference_mode():
         noise = nodes_custom_sampler.RandomNoise.execute(11)[0]
         out = nodes_custom_sampler.SamplerCustomAdvanced.execute(noise, guider, group, sigmas, latent)[0]
-    report, whole, _ = GroupReport.execute(group, out).args
+    report, whole, *_ = GroupReport.execute(group, out).args
     (warning,) = json.loads(report)["warnings"]
     assert "take the LATENT of Group Report" in warning
     rows = [seed - 11 for seed in json.loads(report)["seeds"]]

@@ -5,6 +5,7 @@ import json
 import pytest
 import tiny
 from group_inference.sampling.plan import Look, Plan
+from group_inference.sampling.variants import marked
 from tiny import group
 
 
@@ -83,3 +84,15 @@ def test_a_plan_with_other_candidates_has_the_same_looks():
     plan = Plan(40, 4, 20, (Look(1, 8, False), Look(9, 4)), 2.0)
     assert plan.started(37) == Plan(37, 4, 20, plan.looks, 2.0) and plan.started(40) == plan
     assert plan.started(8).looks == (Look(9, 4),) and plan.started(4).looks == ()
+
+
+def test_a_seed_has_the_prompt_that_it_would_have_in_a_row_of_seeds(flow_model):
+    """Of three prompts that of its distance from the first seed, whoever else starts; from the kept pool too."""
+    latent, parts = tiny.empty_latent(flow_model), [tiny.text(i) for i in (1, 3, 4)]
+    positive = marked(parts, ["one", "two", "three"])
+    for more in ({"seeds": "12, 7, 20"}, {"seeds": "12, 7, 20", "pinned": "20"}, {"pinned": "1003", "candidates": 3}):
+        got, report = group(flow_model, 7, latent, positive=positive, **more)
+        for row, seed in zip(got["samples"], report["seeds"], strict=True):
+            own = (seed - 7) % 3
+            assert report["prompts"]["positive"][str(seed)] == ["one", "two", "three"][own]
+            assert tiny.relative_error(row[None], tiny.stock(flow_model, seed, latent, positive=parts[own])) < 1e-4
