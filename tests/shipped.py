@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflows"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+BLOCKS = sorted((ROOT / "subgraphs").glob("*.json"))
 
 
 def browser_form(name):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import shipped
+from PIL import Image
 from shipped import ROOT
 
 from devtools.browser import browser_programs
@@ -46,3 +47,14 @@ def in_browser():
         except HostError as e:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(f"Nothing was opened in a browser: {e}")
         yield run
+
+
+@pytest.fixture(scope="session")
+def seen(in_browser, server):
+    """What the frontend makes of all workflows and blocks, by name and renderer."""
+    for name in shipped.NAMES:
+        for node in shipped.browser_form(name)["nodes"]:
+            if node["type"] == "LoadImage":
+                Image.new("RGB", (64, 64)).save(server.folder / "input" / node["widgets_values"][0])
+    files = [*(shipped.FOLDER / f"{name}.json" for name in shipped.NAMES), *shipped.BLOCKS]
+    return {Path(file).stem: found for file, found in in_browser("open.mjs", server.address, *files).items()}

@@ -3,25 +3,10 @@
 `python3 dev.py test tests/workflows/test_frontend.py --write-api` writes the API forms anew, after a workflow was changed in the browser.
 """
 
-from pathlib import Path
-
 import pytest
 import shipped
 from group_inference.sampling.plan import paper_plan
 from PIL import Image
-
-BLOCKS = sorted((shipped.ROOT / "subgraphs").glob("*.json"))
-
-
-@pytest.fixture(scope="session")
-def seen(in_browser, server):
-    """What the frontend makes of all of them, by name and renderer."""
-    for name in shipped.NAMES:
-        for node in shipped.browser_form(name)["nodes"]:
-            if node["type"] == "LoadImage":
-                Image.new("RGB", (64, 64)).save(server.folder / "input" / node["widgets_values"][0])
-    files = [*(shipped.FOLDER / f"{name}.json" for name in shipped.NAMES), *BLOCKS]
-    return {Path(file).stem: found for file, found in in_browser("open.mjs", server.address, *files).items()}
 
 
 @pytest.mark.parametrize("name", shipped.NAMES)
@@ -30,7 +15,7 @@ def test_it_opens_without_a_complaint(seen, name):
         assert found["problems"] == [] and found["messages"] == []
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("block", shipped.BLOCKS, ids=lambda path: path.stem)
 def test_a_block_is_offered_and_opens_without_a_complaint(seen, server, block):
     assert block.stem in [entry["name"] for entry in server.get("/global_subgraphs").values()]
     for found in seen[block.stem].values():

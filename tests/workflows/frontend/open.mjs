@@ -1,5 +1,6 @@
 // node open.mjs CHROMIUM ADDRESS FILE...: opens workflows in a server's frontend, as a user's browser would, in both node
-// renderers; prints JSON: {file: {renderer: {api, problems, messages}}}.
+// renderers; prints JSON: {file: {renderer: {api, problems, messages, boxes, groups}}}, boxes being {id: [x, y, width, height]} of nodes with
+// their titles, groups [[title, box]].
 import fs from 'fs';
 import { RENDERERS, render, start } from './browser.mjs';
 
@@ -19,6 +20,8 @@ for (const [renderer, isVue] of RENDERERS) {
         ...window.app.graph._nodes.filter(node => node.has_errors || !window.LiteGraph.registered_node_types[node.type]).map(node => `${node.id} ${node.type}`),
         ...[...document.querySelectorAll('[data-testid=error-overlay], .p-toast-message, [role=dialog]')].map(shown => shown.textContent),
       ],
+      boxes: Object.fromEntries(window.app.graph._nodes.map(node => [node.id, [...node.boundingRect]])),
+      groups: window.app.graph._groups.map(group => [group.title, [...group._bounding]]),
     }));
     (seen[file] ??= {})[renderer] = { ...found, messages: [...messages] };
   }
