@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..scorers.pool import pictures
+from ..scorers.pool import fitted, pictures
 from .work import decode_work
 
 CHUNK = 8
@@ -82,16 +82,12 @@ class Previewer:
 
     def _decode(self, x0, longest):
         if self.vae is None:
-            images = torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0])
+            images = torch.stack([as_tensor(self.rgb.decode_latent_to_preview(row[None])) for row in x0])
         else:
             images = self.vae.decode(self.model.process_latent_out(x0.float())).float().cpu()
             if images.ndim == 5:
                 images = images[:, 0]
-        shrink = longest / max(images.shape[1:3])
-        if shrink < 1:
-            size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
-            images = F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
-        return pictures(images)
+        return pictures(fitted(images, longest))
 
 
 def key_frames(x0):
@@ -101,7 +97,8 @@ def key_frames(x0):
     return [round(i * last / max(1, count - 1)) for i in range(count)]
 
 
-def _image(picture):
+def as_tensor(picture):
+    """[H, W, 3] in 0..1 of a picture of PIL's."""
     return torch.from_numpy(np.asarray(picture.convert("RGB")).astype(np.float32) / 255)
 
 

@@ -47,7 +47,8 @@ class Run:
     """seeds: of the K results in output order; a stock KSampler with that seed and batch size 1 gives the same latent.
     plan: the Plan that it followed; decoder: what made the pictures that were scored, at what size; model_rows: candidates times
     model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images apart; reproduce: by what graph
-    a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain."""
+    a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain; files: names of
+    the pictures where they are a folder's, seeds being their places among these."""
 
     settings: dict
     plan: Plan | None = None
@@ -60,6 +61,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=lambda: {"model": 0.0, "preview": 0.0, "scores": 0.0, "solver": 0.0})
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
 
     def row(self, seed):
         """Which candidate has this seed, from 0: also its row in a latent batch of more than one."""
