@@ -1,18 +1,23 @@
+import hashlib
 import logging
 import math
+import time
 
+import numpy as np
 import torch
 from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ..sampling.choose import Objective, choose
+from ..sampling.choose import Objective, decide
+from ..sampling.inputs import check_whole_numbers
 from ..sampling.notices import show_on_node
+from ..sampling.pictures import Batches, Folder
 from ..sampling.prompt_text import prompt_text
 from ..sampling.record import Run
-from ..sampling.summary import summary
+from ..sampling.seeds import Members
+from ..sampling.summary import MOST_SEEDS, summary
 from ..scorers.combine import Given
-from ..scorers.pool import Pool, pictures
 from .types import CATEGORY, SUMMARY, advanced_objective_inputs, objective_inputs, solver_input
 
 
@@ -23,11 +28,11 @@ class QIPSelector(io.ComfyNode):
             node_id="QIPSelector",
             display_name="QIP Selector",
             category=CATEGORY,
-            description="Picks the jointly best group out of any images: a batch, a list, a folder loaded from disk. Maximises the sum of unary scores plus lambda_score times the sum of pairwise distances.",
-            search_aliases=["group inference", "select images", "diverse", "subset", "best of n", "pick images"],
+            description="Picks the jointly best group out of any images: a batch, a list, a folder on disk. Maximises the sum of unary scores plus lambda_score times the sum of pairwise distances.",
+            search_aliases=["group inference", "select images", "diverse", "subset", "best of n", "pick images", "folder"],
             is_input_list=True,
             inputs=[
-                io.Image.Input("image", tooltip="A batch or a list of images of one size."),
+                io.Image.Input("image", optional=True, tooltip="A batch or a list of images, of one size or of several."),
                 io.Int.Input("output_group_size", default=4, min=1, max=4096, tooltip="How many are selected."),
                 *objective_inputs(),
                 io.Latent.Input("latent", optional=True, tooltip="The latents that belong to the images, one each."),
@@ -45,42 +50,76 @@ class QIPSelector(io.ComfyNode):
                     tooltip="Instead of a pairwise scorer: for M images a list of M x M numbers, row by row, symmetric and not negative.",
                 ),
                 solver_input(),
+                io.String.Input(
+                    "folder",
+                    default="",
+                    optional=True,
+                    tooltip="Instead of image: a folder in ComfyUI's input or output folder, such as cats or cats [output]. Thousands of pictures are looked at one by one; only the selected are loaded whole.",
+                ),
+                io.Int.Input(
+                    "seeds",
+                    optional=True,
+                    force_input=True,
+                    tooltip="The seeds that belong to the images, one each, from a group sampler for example: images are then named by them.",
+                ),
+                io.String.Input(
+                    "pinned",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="These are selected: numbers of images from 0 and ranges of them, such as 3, 11, 40-47; seeds, where seeds are connected; or a report, for the seeds of its group.",
+                ),
+                io.String.Input("banned", default="", optional=True, advanced=True, tooltip="These are not selected; named as in pinned."),
             ],
             outputs=[
-                io.Image.Output(display_name="IMAGE", tooltip="The selected images, best first by their share of the objective."),
+                io.Image.Output(
+                    display_name="IMAGE",
+                    is_output_list=True,
+                    tooltip="The selected images, best first by their share of the objective: one batch, or a list where the images have several sizes.",
+                ),
                 io.Latent.Output(display_name="LATENT", tooltip="Their latents, if latents were connected."),
                 io.Int.Output(display_name="indices", is_output_list=True, tooltip="Where each selected image was, from 0."),
-                io.String.Output(display_name="report", tooltip="JSON: scores, selection and its proof; images are named by their index."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="JSON: scores, selection and its proof; images are named by their index, or by their seeds if these are connected. files: the names of a folder's.",
+                ),
+                io.Image.Output(
+                    display_name="rejected",
+                    is_output_list=True,
+                    tooltip="The images that were not selected, one by one. Not of a folder, whose other pictures are not loaded.",
+                ),
+                io.Int.Output(display_name="rejected_indices", is_output_list=True, tooltip="Where each of these was, from 0."),
+                io.Int.Output(
+                    display_name="seeds", is_output_list=True, tooltip="The seeds of the selected images, if seeds were connected."
+                ),
             ],
         )
 
     @classmethod
+    def fingerprint_inputs(cls, folder=(), **inputs):
+        """Of what is in the folder, so that other files are another input."""
+        try:
+            return hashlib.sha256(repr([Folder(name).fingerprint for name in folder if name.strip()]).encode()).hexdigest()
+        except (ValueError, AttributeError):  # which the run says
+            return ""
+
+    @classmethod
     def execute(
-        cls,
-        image,
-        output_group_size,
-        lambda_score,
-        objective=("paper",),
-        solver_time_limit=(1.0,),
-        unary=(None,),
-        pairwise=(None,),
-        latent=(),
-        scores=(),
-        distances=(),
-        solver=("auto",),
-    ) -> io.NodeOutput:
-        (images, seen), samples, n = join_images(image), latent_samples(latent), output_group_size[0]
-        count = sum(s.shape[0] for s in samples)
-        if samples and count != len(images):
+        cls, image=(), output_group_size=(4,), lambda_score=(2.0,), objective=("paper",), solver_time_limit=(1.0,), unary=(None,),
+        pairwise=(None,), latent=(), scores=(), distances=(), solver=("auto",), folder=("",), seeds=(), pinned=("",), banned=("",),
+    ) -> io.NodeOutput:  # fmt: skip
+        pictures = source(image, folder, latent=latent, scores=scores, distances=distances, seeds=seeds)
+        samples, n, count = latent_samples(latent), output_group_size[0], pictures.count
+        if samples and sum(s.shape[0] for s in samples) != count:
             raise ValueError(
-                f"There are {len(images)} images but {count} latents: connect the latents that the images were decoded from, or none (of a video every frame is an image here)."
+                f"There are {count} images but {sum(s.shape[0] for s in samples)} latents: connect the latents that the images were decoded from, or none (of a video every frame is an image here)."
             )
-        if n > len(images):
-            raise ValueError(
-                f"output_group_size ({n}) is larger than the number of images ({len(images)}): lower it or connect more images."
-            )
+        check_size(n, count)
+        names = image_seeds(seeds, count)
+        members = Members("", pinned[0], banned[0])
+        indices_of(members, names or range(count), n)  # said before anything is looked at
         unary, pairwise = (next(iter(scorer), None) for scorer in (unary, pairwise))
-        unary, pairwise = given("scores", scores, unary, (len(images),)), given("distances", distances, pairwise, (len(images),) * 2)
+        unary, pairwise = given("scores", scores, unary, (count,)), given("distances", distances, pairwise, (count, count))
         goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0], solver[0])
         if not goal.scorers:
             raise ValueError(
@@ -89,29 +128,105 @@ class QIPSelector(io.ComfyNode):
         latents = join_latents(samples) if samples else None
         # Of a video with sound the pictures count.
         x0 = latents.unbind()[0] if samples and latents.is_nested else latents
-        choice = choose(Pool(seen, x0, text=prompt_text()), goal, n)
-        order = choice.chosen
-        run = Run({"starting_candidates": len(images), "output_group_size": n, **goal.settings()}, seeds=order)
-        run.rounds = [choice.as_round(0, 0.0, list(range(len(images))), {})]
-        run.seconds.update(choice.seconds)
-        below = [f"Image {i} (counted from 0) was left out: it is below the quality floor." for i in choice.below_floor]
-        run.warnings = (
-            choice.unmet
-            + below
-            + [f"Image {i} (counted from 0) was left out: its score is not finite." for i, ok in enumerate(choice.finite) if not ok]
-        )
-        for warning in run.warnings:
-            logging.warning(warning)
-        said = summary(run, "images", "numbers (from 0)")
+        started = time.perf_counter()
+        said, count = pictures.said(goal, x0, prompt_text()), pictures.count
+        check_size(n, count)
+        pinned, banned = indices_of(members, names or range(count), n)  # broken files of a folder do not count
+        choice = decide(said, goal, n, pinned, seconds=time.perf_counter() - started - pictures.reading, banned=banned)
+        order, rest = choice.chosen, np.setdiff1d(np.arange(count), choice.chosen).tolist()
+        run = record(pictures, goal, n, choice, names)
+        said = summary(run, "images", "seeds" if names else "numbers (from 0)")
         show_on_node(said)
-        kept = {"samples": latents[order]} if samples else ExecutionBlocker("QIPSelector has no latents to give: connect its latent input.")
-        return io.NodeOutput(images[order], kept, order, run.to_json(), ui={SUMMARY: said})
+        nothing = lambda what, socket: ExecutionBlocker(f"QIPSelector has no {what} to give: connect its {socket} input.")
+        return io.NodeOutput(
+            pictures.whole(order),
+            {"samples": latents[order]} if samples else nothing("latents", "latent"),
+            order,
+            run.to_json(),
+            pictures.alone(rest) if rest else ExecutionBlocker(None),
+            rest or ExecutionBlocker(None),
+            run.seeds if names else nothing("seeds", "seeds"),
+            ui={SUMMARY: said},
+        )
+
+
+def record(pictures, goal, n, choice, seeds):
+    """The Run of a selection among images that are called by these seeds, or by their places where there are none."""
+    count, order, files = pictures.count, choice.chosen, pictures.names
+    names = seeds or list(range(count))
+    called = [f"The image with seed {name}" if seeds else f"Image {name} (counted from 0)" for name in names]
+    called = [f"{one}, {file}," for one, file in zip(called, files, strict=True)] if files else called
+    settings = {"starting_candidates": count, "output_group_size": n, **goal.settings()}
+    run = Run(settings, seeds=[names[i] for i in order], files=files)
+    run.rounds = [choice.as_round(0, 0.0, names, {})]
+    run.seconds.update(choice.seconds, preview=pictures.reading)
+    if files:
+        run.notes = [f"Files: {', '.join(files[i] for i in order[:MOST_SEEDS])}{' and more' * (len(order) > MOST_SEEDS)}."]
+    below = [f"{called[i]} was left out: it is below the quality floor." for i in choice.below_floor]
+    broken = [f"{called[i]} was left out: its score is not finite." for i, ok in enumerate(choice.finite) if not ok]
+    run.warnings = [*pictures.warnings, *choice.unmet, *below, *broken]
+    for warning in run.warnings:
+        logging.warning(warning)
+    return run
+
+
+def source(image, folder, **belonging):
+    """Where the pictures come from. Raises ValueError for both, and for what belongs to images beside a folder."""
+    name = folder[0] if len(folder) == 1 else list(folder) or ""
+    if not isinstance(name, str):
+        raise ValueError(f"folder must be one text, but it is a {type(name).__name__}: connect a STRING, or type it.")
+    if not name.strip():
+        return Batches(image)
+    if len(image):
+        raise ValueError("Both image and folder are given: disconnect image, or clear folder.")
+    for socket, values in belonging.items():
+        if len(values):
+            raise ValueError(
+                f"{socket} belongs to connected images, and folder is given: disconnect {socket}, or load the images with other nodes."
+            )
+    return Folder(name)
+
+
+def check_size(n, count):
+    if n > count:
+        raise ValueError(f"output_group_size ({n}) is larger than the number of images ({count}): lower it or connect more images.")
+
+
+def indices_of(members, names, n):
+    """Indices of the images that are pinned and banned, of which names are the seeds or numbers. Raises ValueError for what contradicts
+    itself or is not there."""
+    _, pinned, banned = members.named(0, 1)
+    places = {name: place for place, name in enumerate(names)}
+    for name, own in (("pinned", pinned), ("banned", banned)):
+        if strange := [one for one in own if one not in places]:
+            raise ValueError(f"{name} names {strange[0]}, but no image is called so: they are called {names[0]} to {names[-1]}.")
+    if len(pinned) > n:
+        raise ValueError(f"pinned names {len(pinned)} images, but output_group_size is {n}: pin fewer, or raise it.")
+    if len(names) - len(banned) < n:
+        raise ValueError(f"banned leaves {len(names) - len(banned)} images, but output_group_size is {n}: ban fewer, or lower it.")
+    return [places[one] for one in pinned], [places[one] for one in banned]
+
+
+def image_seeds(seeds, count):
+    """The seeds by which images are called, none where none are connected. Raises ValueError for others than one for each."""
+    seeds = list(_flat(seeds))
+    for seed in seeds:
+        if not isinstance(seed, int):
+            raise ValueError(
+                f"seeds must hold whole numbers only, and holds a {type(seed).__name__}: connect the seeds output of a sampler."
+            )
+        check_whole_numbers(seed=seed)
+    if len(seeds) not in (0, count) or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"seeds must be one for each of the {count} images, all different, and here are {len(seeds)}, {len(set(seeds))} of them different: connect the seeds output of the sampler that made these images, or nothing."
+        )
+    return seeds
 
 
 def given(name, values, scorer, shape):
     """A scorer of numbers from outside, or `scorer` where there are none. Raises ValueError for numbers that cannot be scores."""
     try:
-        flat = torch.tensor(list(_numbers(values)), dtype=torch.float64)
+        flat = torch.tensor([float(value) for value in _flat(values)], dtype=torch.float64)
     except (TypeError, ValueError) as e:
         raise ValueError(f"{name} must hold numbers only, in lists, arrays or tensors if they are many: {e}.") from e
     if not len(flat):
@@ -126,33 +241,13 @@ def given(name, values, scorer, shape):
     return Given(name, flat)
 
 
-def _numbers(values):
+def _flat(values):
     for value in values:
         value = value.tolist() if hasattr(value, "tolist") else value  # arrays and tensors
         if isinstance(value, list | tuple):
-            yield from _numbers(value)
+            yield from _flat(value)
         elif value is not None:
-            yield float(value)
-
-
-def join_images(batches):
-    """One batch [M, H, W, C] of a list of batches as they came, and the same as scorers see it [M, H, W, 3]; both the latter where
-    kinds of tensors are mixed. Raises ValueError for no images, for different sizes, and for pixels that are not finite."""
-    if not batches:
-        raise ValueError("The input image holds no images: connect at least one.")
-    seen = [pictures(b) for b in batches]
-    sizes = {tuple(b.shape[1:-1]) for b in seen}
-    if len(sizes) > 1:
-        named = ", ".join("x".join(map(str, reversed(size))) for size in sorted(sizes))
-        raise ValueError(f"The images have different sizes ({named}): scale them to one size first, with ImageScale for example.")
-    broken = (~torch.cat([b.isfinite().flatten(1).all(1).cpu() for b in batches])).nonzero().flatten().tolist()
-    if broken:
-        raise ValueError(
-            f"Image {broken[0]} (counted from 0) holds NaN or infinite pixels: decode it again at higher precision or leave it out."
-        )
-    alike = len({(b.shape[-1], b.dtype, b.device) for b in batches}) == 1
-    seen = torch.cat(seen)
-    return torch.cat(batches) if alike else seen, seen
+            yield value
 
 
 def latent_samples(latents):

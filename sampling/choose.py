@@ -1,4 +1,4 @@
-"""One selection: scores of a pool, the program, who survives. Shared by the samplers and QIPSelector."""
+"""One selection: what scorers say, the program, who survives. Shared by the samplers and QIPSelector."""
 
 import time
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from ..scorers.pool import Pool
 from ..scorers.reliability import LATENTS, TRUSTED, along, check_curve, reliability, trusted_from
 from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
 from ..solver.highs import installed
+from .ask import of_pool
 from .inputs import check_numbers
 from .preview import key_frames
 from .record import Round
@@ -119,11 +120,8 @@ class Objective:
         their Pool. Raises ValueError that names a broken one."""
         noise = torch.rand(2, len(key_frames(x0)), TRIAL_SIZE, TRIAL_SIZE, 3, generator=torch.Generator().manual_seed(0)).squeeze(1)
         pool = Pool(noise, torch.cat([x0, x0 + 1]), guidance=torch.zeros(2), **more)
-        for scorer, _ in terms(self.unary):
-            known.unary(scorer, pool, 2)
         for goal in (self, self.breadth) if self.fixed.count else (self,):
-            for scorer, _ in terms(goal.pairwise):
-                known.pairwise(scorer, pool, 2, goal.fixed)
+            of_pool(pool, goal, known.once)
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,7 @@ class Choice:
         """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
         best, kept = self.selection, [seeds[i] for i in self.chosen]
         pairwise = None if self.pairwise is None else self.pairwise[np.ix_(self.chosen, self.chosen)]
-        pairs = np.zeros(0) if self.pairwise is None else self.pairwise[np.triu_indices(len(self.pairwise), 1)]
-        mean = float(np.nanmean(pairs)) if np.isfinite(pairs).any() else None
+        mean = None if self.pairwise is None else _mean_of_pairs(self.pairwise, self.finite)
         proof = (best.objective, best.bound, best.gap, best.status)
         below = [seeds[i] for i in self.below_floor]
         return Round(
@@ -161,68 +158,86 @@ class Choice:
 
 
 def choose(pool, objective, n, pinned=(), known=None):
-    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. What the objective's
-    Different From has is in the group as well, after the candidates in every array here. known: Scores of this look. Raises ValueError
-    when no candidate has finite scores."""
+    """Score a pool and keep the jointly best n, the indices `pinned` among them where these can be scored. known: Scores of this look.
+    Raises ValueError when no candidate has finite scores."""
     started = time.perf_counter()
-    worth = {id(s): reliability(s, pool.progress) for s in objective.scorers}
+    said = of_pool(pool, objective, (known or Scores()).once)
+    return decide(said, objective, n, pinned, pool.progress, time.perf_counter() - started)
+
+
+def decide(said, objective, n, pinned=(), progress=1.0, seconds=0.0, banned=()):
+    """The same of what scorers Said, when this share of the noise is gone, and it took them so long; banned: indices that are not chosen.
+    What the objective's Different From has is in every group, and comes after the candidates in all arrays here."""
+    started, fixed = time.perf_counter(), objective.fixed.count
+    worth = {id(s): reliability(s, progress) for s in objective.scorers}
     # Expected final scores are early ones, shrunk to the pool's mean by what they are worth. All but the ratios is the same for all
     # groups; the most reliable scorer counts fully, so that lambda keeps its scale.
     most = max(worth.values(), default=0)
     counts = lambda scorer, weight: weight * (worth[id(scorer)] / most if most else 1)
-    count, known = len(pool.images if pool.images is not None else pool.x0), known or Scores()
-    fixed = objective.fixed.count
-    unary = [(s, counts(s, weight), known.unary(s, pool, count)) for s, weight in terms(objective.unary)]
-    pairwise = [(counts(s, weight), known.pairwise(s, pool, count, objective.fixed)) for s, weight in terms(objective.pairwise)]
-    scored = time.perf_counter()
-    finite = np.ones(count + fixed, dtype=bool)
-    for *_, u in unary:
-        finite[:count] &= np.isfinite(u)
-    for _, b in pairwise:
-        # A broken candidate spoils its row and one entry of every other row: take out the worst until all is well.
-        while not np.isfinite(b[np.ix_(finite, finite)]).all():
-            broken = (~np.isfinite(b))[:, finite].sum(1) * finite
-            finite[int(broken.argmax())] = False
-    if not finite[count:].all():
-        raise ValueError(
-            f"Picture {finite[count:].argmin()} (counted from 0) of Different From has no finite distance to the others: leave it out."
-        )
-    both = np.flatnonzero(finite)
+    unary = [(s, counts(s, weight), scores) for s, weight, scores in said.unary]
+    pairwise = [(counts(s, weight), distances) for s, weight, distances in said.pairwise]
+    finite = _finite(unary, pairwise, fixed)
+    count, both = len(finite) - fixed, np.flatnonzero(finite)
     rows = both[: len(both) - fixed]
     if len(rows) == 0:
         raise ValueError(
             "None of the candidates has finite scores: the pictures or latents are broken (NaN). Check the model's precision and the VAE."
         )
-    n, weight, raw = min(n, len(rows)), objective.weight, objective.kind == "paper"
-    u, b = np.zeros(len(both)), np.zeros((len(both), len(both)))
+    kept, out = (np.flatnonzero(np.isin(rows, np.array(named, dtype=int))) for named in (pinned, banned))
+    n, weight, raw = min(n, len(rows) - len(out)), objective.weight, objective.kind == "paper"
+    u, b = np.zeros(len(both)), None
     for _, share, scores in unary:
         u[: len(rows)] += share * (scores[rows] if raw else standard_scores(scores[rows]))
     for share, distances in pairwise:
-        b += share * (distances[np.ix_(both, both)] if raw else _standard(distances[np.ix_(both, both)], fixed))
+        own = distances if finite.all() else distances[np.ix_(both, both)]
+        own = own.astype(np.float64) if raw else _standard(own, fixed)
+        own *= share
+        b = own if b is None else b + own
+    b = np.zeros((len(both), len(both))) if b is None else b
     trusted = [term for term in unary if worth[id(term[0])] >= TRUSTED]
-    kept = np.flatnonzero(np.isin(rows, np.array(pinned, dtype=int)))
-    below = _below_floor(trusted, rows, kept, n)
+    below = _below_floor(trusted, rows, [*kept, *out], len(rows) - len(out) - n)
     form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
     if not (np.isfinite(u).all() and np.isfinite(b).all()):
         raise ValueError("The scorers' weighted sum leaves the range of numbers: lower the weights of the combined scorers.")
+    shown = pairwise[0][-1] if len(pairwise) == 1 else _spread_out(b, both, len(finite)) if pairwise else None
     if form == "max_min" and fixed:
         b[len(rows) :, len(rows) :] = b.max(initial=0.0)  # no choice makes these more different from each other
     selection = select(
         u, b, n + fixed, weight if raw else mean_weight(weight, n + fixed), objective.time_limit, objective.solver, objective=form,
-        pinned=[*kept, *range(len(rows), len(both))], banned=below, check=comfy.model_management.throw_exception_if_processing_interrupted,
+        pinned=[*kept, *range(len(rows), len(both))], banned=[*below, *out], check=comfy.model_management.throw_exception_if_processing_interrupted,
     )  # fmt: skip
-    seconds = {"scores": scored - started, "solver": time.perf_counter() - scored}
-    chosen = [int(rows[i]) for i in selection.indices if i < len(rows)]
     names = [s.name for s, _, _ in unary]
     numbered = [f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name for i, name in enumerate(names)]
     parts = {name: scores for name, (_, _, scores) in zip(numbered, unary, strict=True)} if len(unary) > 1 else {}
-    shown = lambda found, total: None if not found else found[0][-1] if len(found) == 1 else total
-    distances = shown(pairwise, _spread_out(b, both, count + fixed))
     return Choice(
-        shown(unary, _spread_out(u[: len(rows)], rows, count)), None if distances is None else distances[:count, :count],
-        distances[:count, count:].mean(1) if fixed else None, parts, finite[:count], [int(rows[i]) for i in below], chosen, selection, seconds,
-        _unmet(trusted, rows), {s.name: counts(s, 1.0) for s in objective.scorers},
-    )  # fmt: skip
+        unary=None if not unary else unary[0][-1] if len(unary) == 1 else _spread_out(u[: len(rows)], rows, count),
+        pairwise=None if shown is None else shown[:count, :count],
+        to_fixed=shown[:count, count:].mean(1) if fixed else None,
+        parts=parts,
+        finite=finite[:count],
+        below_floor=[int(rows[i]) for i in below],
+        chosen=[int(rows[i]) for i in selection.indices if i < len(rows)],
+        selection=selection,
+        seconds={"scores": seconds, "solver": time.perf_counter() - started},
+        unmet=_unmet(trusted, rows),
+        by={s.name: counts(s, 1.0) for s in objective.scorers},
+    )
+
+
+def _finite(unary, pairwise, fixed):
+    """Who can be judged, [M + F]. Raises ValueError where it is one of the `fixed` last that cannot."""
+    finite = np.ones(len(pairwise[0][-1]) if pairwise else len(unary[0][-1]) + fixed, dtype=bool)
+    for *_, u in unary:
+        finite[: len(u)] &= np.isfinite(u)
+    for _, b in pairwise:
+        # A broken candidate spoils its row and one entry of every other row: take out the worst until all is well.
+        broken = ~np.isfinite(b)
+        while (spoilt := broken[:, finite].sum(1) * finite).any():
+            finite[int(spoilt.argmax())] = False
+    known = finite[len(finite) - fixed :]
+    if not known.all():
+        raise ValueError(f"Picture {known.argmin()} (counted from 0) of Different From has no finite distance to the others: leave it out.")
+    return finite
 
 
 def _standard(distances, fixed):
@@ -235,13 +250,20 @@ def _standard(distances, fixed):
     return distances * (scaled.max() / own.max()) if scaled.any() else standard_distances(distances)
 
 
-def _below_floor(unary, rows, kept, n):
-    """Of the scored `rows` those to keep out, so that at least n remain, and none of `kept`: the ones furthest below a floor first."""
+def _mean_of_pairs(distances, finite):
+    """Of distances [M, M], without who is not `finite`; None without a pair."""
+    rows = np.flatnonzero(finite)
+    total = sum(float(distances[i, rows].sum(dtype=np.float64) - distances[i, i]) for i in rows)
+    return total / (len(rows) * (len(rows) - 1)) if len(rows) > 1 else None
+
+
+def _below_floor(unary, rows, spared, most):
+    """Of the scored `rows` those to keep out, at most so many and none of `spared`: the ones furthest below a floor first."""
     shortfall = np.zeros(len(rows))
     for scorer, _, scores in unary:
         shortfall = np.maximum(shortfall, getattr(scorer, "quality_floor", -np.inf) - scores[rows])
-    shortfall[kept] = 0
-    worst = np.argsort(-shortfall, kind="stable")[: len(rows) - n]
+    shortfall[spared] = 0
+    worst = np.argsort(-shortfall, kind="stable")[:most]
     return sorted(int(i) for i in worst if shortfall[i] > 0)
 
 

@@ -16,7 +16,8 @@ import safetensors.torch
 import torch
 from comfy.nested_tensor import NestedTensor
 
-from .preview import decode, first_tensor, paint, shrunk
+from ..scorers.pool import fitted
+from .preview import decode, first_tensor, paint
 from .scores import Scores
 from .trajectory import Known, StepDone
 
@@ -157,7 +158,7 @@ class Tensors:
 
 def _small(picture):
     """[h, w, 3] in 0..1 as uint8, longest side at most SIDE."""
-    return (shrunk(picture[None], SIDE)[0] * 255).round().to(torch.uint8)
+    return (fitted(picture[None], SIDE)[0] * 255).round().to(torch.uint8)
 
 
 def _name(key):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..scorers.pool import pictures
+from ..scorers.pool import fitted, pictures
 from .work import decode_work
 
 CHUNK = 8
@@ -80,22 +80,13 @@ class Previewer:
     def _decode(self, x0, longest):
         if self.vae is not None:
             return decode(self.vae, self.model.process_latent_out(x0.float()), longest)
-        return pictures(shrunk(torch.stack([_image(self.rgb.decode_latent_to_preview(row[None])) for row in x0]), longest))
+        return pictures(fitted(torch.stack([as_tensor(self.rgb.decode_latent_to_preview(row[None])) for row in x0]), longest))
 
 
 def decode(vae, latents, longest):
     """Latents [B, C, ..., h, w] in the host's space -> float [B, H, W, 3] in 0..1 on the CPU, of videos their first frames."""
     images = vae.decode(latents).float().cpu()
-    return pictures(shrunk(images[:, 0] if images.ndim == 5 else images, longest))
-
-
-def shrunk(images, longest):
-    """[B, H, W, C] with no side longer than that."""
-    shrink = longest / max(images.shape[1:3])
-    if shrink >= 1:
-        return images
-    size = [max(1, round(side * shrink)) for side in images.shape[1:3]]
-    return F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
+    return pictures(fitted(images[:, 0] if images.ndim == 5 else images, longest))
 
 
 def key_frames(x0):
@@ -129,7 +120,8 @@ def first_tensor(x0, shapes):
     return x0.flatten(1)[:, : shape.numel()].reshape(-1, *shape)
 
 
-def _image(picture):
+def as_tensor(picture):
+    """[H, W, 3] in 0..1 of a picture of PIL's."""
     return torch.from_numpy(np.asarray(picture.convert("RGB")).astype(np.float32) / 255)
 
 

@@ -49,7 +49,8 @@ class Run:
     model calls; check_rows: evaluated a second time, alone, to see that the batch keeps its images apart; reproduce: by what graph
     a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain; pool: the id of
     what it left, see kept.py; known: how many candidates an earlier run had left there; prompts: for each kind of conditioning that
-    holds several (see variants.py) the text of each candidate, by its seed."""
+    holds several (see variants.py) the text of each candidate, by its seed; files: names of the pictures where they are a folder's,
+    seeds being their places among these."""
 
     settings: dict
     plan: Plan | None = None
@@ -65,6 +66,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     prompts: dict[str, dict[int, str]] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
 
     def row(self, seed):
         """The row of the latent that the candidate with this seed grew from."""

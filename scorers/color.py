@@ -37,7 +37,7 @@ class ColorHistogram(RowDistance):
         return self.histograms(pool.images).sqrt()
 
     def between(self, rows):
-        return (squared_distance(rows) / 2).sqrt()
+        return squared_distance(rows).div_(2).sqrt_()
 
     def histograms(self, images):
         """[M, 512], rows sum to 1."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from .combine import Combined
-from .pool import Pool, finite_pictures
+from .pool import Pool, finite_pictures, fitted, resized
 
 
 class DifferentFrom(Combined):
@@ -68,22 +68,24 @@ class FixedMembers:
         compare these."""
         if not self.count:
             return scorer.score(pool)
-        if getattr(scorer, "over_frames", False):
-            raise ValueError(
-                "it compares videos as a whole, and Different From has single pictures: choose another pairwise scorer, or take Different From out."
-            )
-        what, kind = ("pictures", "images") if scorer.needs_images else ("latents", "latents")
-        if any(getattr(one, kind) is None for one in self.given):
-            raise ValueError(f"it compares {what}, and a Different From has none: connect its {kind.removesuffix('s')} input as well.")
+        self._check(scorer)
         if not scorer.needs_images:
             # Without latents of the candidates the scorer has a sentence of its own.
             return scorer.score(pool if pool.x0 is None else replace(pool, images=None, x0=self._with_latents(pool), given=self.count))
-        fixed = self._pictures(*pool.images.shape[1:3])
+        fixed = self._pictures(pool.images.shape[1:3])
         if hasattr(scorer, "between"):
-            if scorer not in self._rows:
-                self._rows[scorer] = scorer.rows(fixed)
-            return scorer.between(torch.cat([scorer.rows(pool), self._rows[scorer]]))
+            if id(scorer) not in self._rows:
+                self._rows[id(scorer)] = scorer.rows(fixed)
+            return scorer.between(torch.cat([scorer.rows(pool), self._rows[id(scorer)]]))
         return scorer.score(replace(pool, images=torch.cat([pool.images, fixed.images]), x0=None, given=self.count))
+
+    def rows(self, scorer, longest):
+        """What a RowDistance says of each given picture, [F, D], beside candidates of any sizes whose longer side is at most `longest`;
+        None without any. Raises ValueError as above."""
+        if not self.count:
+            return None
+        self._check(scorer)
+        return torch.cat([scorer.rows(Pool(fitted(one.images, longest))) for one in self.given])
 
     def around(self, scorer):
         """Another pairwise scorer different from the same, by their latents; the scorer alone if these are not all there."""
@@ -91,11 +93,19 @@ class FixedMembers:
             scorer = DifferentFrom(scorer, latents=one.latents)
         return scorer
 
-    def _pictures(self, height, width):
+    def _check(self, scorer):
+        if getattr(scorer, "over_frames", False):
+            raise ValueError(
+                "it compares videos as a whole, and Different From has single pictures: choose another pairwise scorer, or take Different From out."
+            )
+        what, kind = ("pictures", "images") if scorer.needs_images else ("latents", "latents")
+        if any(getattr(one, kind) is None for one in self.given):
+            raise ValueError(f"it compares {what}, and a Different From has none: connect its {kind.removesuffix('s')} input as well.")
+
+    def _pictures(self, size):
         """The pool of the given pictures, squashed to the candidates' size; what was computed of them goes with it."""
-        if self._pool is None or self._pool.images.shape[1:3] != (height, width):
-            resized = lambda x: F.interpolate(x.movedim(-1, 1), (height, width), mode="bilinear", antialias=True).movedim(1, -1)
-            self._pool, self._rows = Pool(torch.cat([resized(one.images) for one in self.given])), {}
+        if self._pool is None or self._pool.images.shape[1:3] != size:
+            self._pool, self._rows = Pool(torch.cat([resized(one.images, size) for one in self.given])), {}
         return self._pool
 
     def _with_latents(self, pool):

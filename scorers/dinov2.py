@@ -57,4 +57,4 @@ class PatchDistance(RowDistance):
         return self.backbone.patches(pool.features(self.backbone))
 
     def between(self, rows):
-        return squared_distance(rows) / 2
+        return squared_distance(rows).div_(2)

@@ -13,8 +13,8 @@ and may have
     over_frames    True for one that wants a video's frames together: without it a scorer that needs images is called once for
                    each of `pool.frames`, sees pictures only, and the mean of its answers counts
 
-A pairwise scorer that says something of each candidate alone and compares that should be a RowDistance: then pictures may come a few
-at a time, and what was said of some of them be kept.
+A pairwise scorer that says something of each candidate alone and compares that should be a RowDistance, or have its two methods: then
+pictures may come a few at a time, and what was said of some of them be kept. Unary scores are of one candidate, whoever else is there.
 
 A scorer that works on a backbone's features asks for them with `pool.features(backbone)`, so that several scorers of
 one backbone share a single forward pass.
@@ -22,11 +22,14 @@ one backbone share a single forward pass.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import combinations_with_replacement
 
 import torch
 import torch.nn.functional as F
 
 RESOLUTION = 64 * torch.finfo(torch.float32).eps
+# Rows of a matrix that are worked on at a time: beside one of many thousands there is no room for a second.
+BLOCK = 1024
 
 
 @dataclass
@@ -111,7 +114,7 @@ def finite_pictures(images, name):
 def cosine_distance(features):
     """1 - cos of every pair of rows of [M, D], float32 [M, M], in 0..2, zero diagonal. A row of zeros is 0 from its like, 1/2 from
     all others."""
-    return squared_distance(F.normalize(features.float().flatten(1), dim=1)) / 2
+    return squared_distance(F.normalize(features.float().flatten(1), dim=1)).div_(2)
 
 
 def squared_distance(rows):
@@ -122,18 +125,37 @@ def squared_distance(rows):
     finite = rows.isfinite().all(1)
     rows = rows - (rows if finite.all() else rows[finite]).mean(0)
     squares = rows.square().sum(1)
-    sums, noise = squares[:, None] + squares, noise + RESOLUTION * squares
-    distance = sums - 2 * (rows @ rows.T)
-    return symmetric(distance.where(~(distance < noise[:, None] + noise), 0))
+    distance, noise = rows @ rows.T, noise + RESOLUTION * squares
+    for at in _blocks(distance):
+        part = squares[at, None] + squares - 2 * distance[at]
+        distance[at] = part.where(~(part < noise[at, None] + noise), 0)
+    return symmetric(distance)
 
 
 def symmetric(distance):
-    """[M, M] without what rounding leaves: as far from i to j as from j to i, and nothing from i to i. NaN stays there too: it
-    tells who is broken from who is only compared with it."""
-    distance = (distance + distance.T) / 2
+    """[M, M], in place, without what rounding leaves: as far from i to j as from j to i, and nothing from i to i. NaN stays there
+    too: it tells who is broken from who is only compared with it."""
+    for a, b in combinations_with_replacement(_blocks(distance), 2):
+        mean = (distance[a, b] + distance[b, a].T) / 2
+        distance[a, b], distance[b, a] = mean, mean.T
     own = distance.diagonal()
     own.masked_fill_(own.isfinite(), 0)
     return distance
+
+
+def _blocks(matrix):
+    return [slice(start, start + BLOCK) for start in range(0, len(matrix), BLOCK)]
+
+
+def fitted(images, longest):
+    """IMAGE tensors [M, H, W, 3] whose longer side is at most `longest`, of the same shape."""
+    shrink = longest / max(images.shape[1:3])
+    return images if shrink >= 1 else resized(images, [max(1, round(side * shrink)) for side in images.shape[1:3]])
+
+
+def resized(images, size):
+    """IMAGE tensors [M, H, W, 3] at another size (height, width), bilinear with antialiasing."""
+    return F.interpolate(images.movedim(-1, 1), size=size, mode="bilinear", antialias=True).movedim(1, -1)
 
 
 def squashed(images, side):

@@ -94,7 +94,7 @@ class TextAxis(RowDistance):
         return F.normalize(pool.features(self.backbone), dim=1) @ self._directions.T
 
     def between(self, rows):
-        return squared_distance(rows) / 2
+        return squared_distance(rows).div_(2)
 
     def _span(self):
         """[R, D]: of each axis orthogonal rows of length 1 / sqrt(axes * its number of rows)."""

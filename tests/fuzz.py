@@ -21,14 +21,16 @@ OBJECTS_FOR = {
     ("DifferentFrom", "latent"): "LATENT: 6 rows",
     ("QIPSelector", "scores"): "NUMBERS: 6 scores",
     ("QIPSelector", "distances"): "NUMBERS: 36 distances",
+    ("QIPSelector", "seeds"): "NUMBERS: 6 seeds",
     ("UnaryScorer", "scorer.clip"): "CLIP: that writes",
 }
-OMITTED = {"scores": 0.85, "distances": 0.85}  # beside others a third
+OMITTED = {"scores": 0.85, "distances": 0.85, "seeds": 0.85, "folder": 0.85}  # beside others a third
 # Values of inputs where the defaults are too slow, or one is too few; the first in plain graphs.
 TYPICAL = {
     "seed": [7, 0, 2**64 - 2], "noise_seed": [7, 0, 2**64 - 2], "steps": [2, 1, 3, 4], "cfg": [3.0, 1.0], "denoise": [1.0, 0.6],
     "starting_candidates": [5, 2, 8, 12], "output_group_size": [2, 1, 3], "pruning_ratio": [0.5, 0.0, 0.3, 1.0], "lambda_score": [1.5, 0.0, 50.0],
     "start_percent": [0.0, 0.3], "schedule": ["paper", "budget"], "budget": [4.0, 2.4, 1.0], "width": [64, 32, 96], "height": [64], "batch_size": [1, 1, 4], "text": ["red tulips", "blue daisies", "red tulips\n{blue|white} daisies"],
+    "folder": ["fuzz"],
 }  # fmt: skip
 TEXTS = [
     "", " ", "two\nlines", "\x00\x07\x1b", "long " * 2000, "\u202e\u05d0 \U0001f337", "\ud800", "NaN", "inf", "-1", "1e999", "1,", ",,,", "a / b / ",
@@ -195,6 +197,9 @@ class _Graph:
         if name == "GroupReport":
             sampler = self.link("SAMPLER", "GroupSampler")
             given = {"sampler": sampler, "latent": [self.add("SamplerCustomAdvanced", sampler=sampler), 0]}
+        if name == "QIPSelector" and ("folder" in forced or (not self.plain and self.rng.random() < 0.3)):
+            of_images = ("image", "latent", "scores", "distances", "seeds")
+            given = {"folder": "fuzz", **dict.fromkeys(of_images, MISSING), **given}
         usual = {at: Object(made) for (node, at), made in OBJECTS_FOR.items() if node == name and (self.plain or self.rng.random() < 0.9)}
         filled = self.fill(self.info[name]["input"], {**given, **forced}, usual)
         filled |= {place: self.value(value) for place, value in forced.items() if place not in filled and value is not MISSING}
@@ -263,7 +268,9 @@ class _Graph:
         for i, node in list(self.nodes.items()):
             if node["class_type"] in ("GroupKSampler", "SamplerCustomAdvanced", "GroupReport", "QIPSelector", "ScorerDownload"):
                 for slot, _ in enumerate(self.info[node["class_type"]]["output"]):
-                    if node["class_type"] != "QIPSelector" or slot != 1 or "latent" in node["inputs"]:
+                    # Of these an output says that there is nothing to give.
+                    needed = {1: "latent", 4: "image", 6: "seeds"} if node["class_type"] == "QIPSelector" else {}
+                    if needed.get(slot, slot) in (slot, *node["inputs"]):
                         self.nodes[f"{i} out {slot}"] = {"class_type": "FuzzSeen", "inputs": {"value": [i, slot]}}
 
 

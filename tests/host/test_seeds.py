@@ -1,9 +1,12 @@
 """Seeds in: which candidates start, which are fixed and which are forbidden."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import tiny
+import torch
+from group_inference.nodes.qip_selector import QIPSelector
 from group_inference.sampling.plan import Look, Plan
 from group_inference.sampling.variants import marked
 from tiny import group
@@ -96,3 +99,35 @@ def test_a_seed_has_the_prompt_that_it_would_have_in_a_row_of_seeds(flow_model):
             own = (seed - 7) % 3
             assert report["prompts"]["positive"][str(seed)] == ["one", "two", "three"][own]
             assert tiny.relative_error(row[None], tiny.stock(flow_model, seed, latent, positive=parts[own])) < 1e-4
+
+
+def choose_pictures(size=2, **more):
+    """Numbers, seeds and the report of QIP Selector on six grey pictures of which the bright ones are best."""
+    levels = torch.linspace(0.1, 0.9, 6)
+    pictures = levels.view(6, 1, 1, 1).expand(6, 8, 8, 3)
+    bright = SimpleNamespace(name="bright", needs_images=True, score=lambda pool: pool.images.mean((1, 2, 3)))
+    out = QIPSelector.execute([pictures], [size], [1.5], unary=(bright,), **{name: [value] for name, value in more.items()}).args
+    return out[2], out[6], json.loads(out[3])
+
+
+def test_the_selector_speaks_the_same_language():
+    assert set(choose_pictures()[0]) == {4, 5} and set(choose_pictures(pinned="0")[0]) == {0, 5}
+    assert set(choose_pictures(pinned="0", banned="4-5")[0]) == {0, 3}
+    numbers, seeds, report = choose_pictures(seeds=[30, 31, 32, 33, 34, 35], pinned="30", banned="35")
+    assert set(numbers) == {0, 4} and set(seeds) == {30, 34} == set(report["seeds"])
+    assert set(choose_pictures(banned=json.dumps(choose_pictures()[2]))[0]) == {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ({"pinned": "6"}, "pinned names 6, but no image is called so: they are called 0 to 5"),
+        ({"pinned": "0-2"}, "pinned names 3 images, but output_group_size is 2"),
+        ({"banned": "0-4"}, "banned leaves 1 images, but output_group_size is 2"),
+        ({"pinned": "3", "banned": "3"}, "The seed 3 is both pinned and banned"),
+        ({"seeds": [30, 31, 32, 33, 34, 35], "pinned": "3"}, "pinned names 3, but no image is called so: they are called 30 to 35"),
+    ],
+)
+def test_the_selector_says_what_cannot_be(inputs, says):
+    with pytest.raises(ValueError, match=says):
+        choose_pictures(**inputs)

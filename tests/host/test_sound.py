@@ -86,7 +86,7 @@ def test_the_selector_keeps_picture_and_sound_together():
     video, sound = torch.randn(4, 128, 1, 2, 2), torch.arange(4.0).reshape(4, 1, 1, 1)
     batches = [{"samples": NestedTensor([video[:3], sound[:3]])}, {"samples": NestedTensor([video[3:], sound[3:]])}]
     images = torch.rand(4, 8, 8, 3)
-    _, latent, indices, report = QIPSelector.execute([images], [2], [1.5], pairwise=(LatentDistance(),), latent=batches).args
+    _, latent, indices, report, *_ = QIPSelector.execute([images], [2], [1.5], pairwise=(LatentDistance(),), latent=batches).args
     own_video = QIPSelector.execute([images], [2], [1.5], pairwise=(LatentDistance(),), latent=[{"samples": video}]).args
     assert indices == own_video[2] and json.loads(report)["rounds"][0]["pairwise"] == json.loads(own_video[3])["rounds"][0]["pairwise"]
     assert torch.equal(latent["samples"].unbind()[0], video[indices]) and latent["samples"].unbind()[1].flatten().tolist() == indices

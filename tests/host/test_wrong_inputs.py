@@ -62,7 +62,8 @@ def ksampler(model=None, **scorers):
 
 def select(images, size=1, **inputs):
     inputs = {"unary": (Bright(),), **inputs}
-    return QIPSelector.execute(images if isinstance(images, list) else [images], [size], [1.5], **inputs).args
+    (chosen,), *others = QIPSelector.execute(images if isinstance(images, list) else [images], [size], [1.5], **inputs).args[:4]
+    return chosen, *others
 
 
 def grey(*levels, channels=3):
@@ -200,10 +201,10 @@ def test_what_is_no_vae_is_refused_before_sampling(flow_model, monkeypatch):
 
 
 @pytest.mark.parametrize(("images", "sentence"), [
-    ([], "image holds no images"), ([grey(0)[:0]], "no pixels"), (["a rose"], "here is a str: connect an IMAGE"),
+    ([], "connect the input image, or name a folder"), ([grey(0)[:0]], "no pixels"), (["a rose"], "here is a str: connect an IMAGE"),
     ([{"samples": torch.zeros(1)}], "here is a dict: connect an IMAGE"), ([torch.rand(2, 8, 8)], "here is a tensor of the shape"),
     ([None], "here is a NoneType"), ([torch.ones(2, 8, 8, 3, dtype=torch.int32)], "torch.int32, whose range is unknown"),
-    ([torch.rand(1, 2, 8, 8, 3), torch.rand(1, 8, 8, 3)], "different sizes .8x8x2, 8x8."),
+    ([torch.rand(1, 2, 8, 8, 3), torch.rand(1, 8, 8, 3)], "Videos of different sizes cannot be compared"),
 ])  # fmt: skip
 def test_what_are_no_images_is_refused_by_the_selector(images, sentence):
     refused(sentence, select, images)

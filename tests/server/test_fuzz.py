@@ -12,6 +12,7 @@ from pathlib import Path
 import backbones
 import pytest
 from fuzz import Fuzz
+from PIL import Image
 
 from devtools.host import HostError, host_in_use
 from devtools.server import Server
@@ -60,6 +61,11 @@ class Bench:
     def start(self):
         self.server = Server(host_in_use(), self.arguments, self.log)
         self.server.__enter__()
+        pictures = self.server.folder / "input" / "fuzz"
+        pictures.mkdir(parents=True)
+        for i in range(6):
+            Image.new("RGB", (24 + i, 32), (40 * i, 255 - 40 * i, 90)).save(pictures / f"{i}.png")
+        (pictures / "notes.txt").write_text("no picture")
 
     def stop(self):
         self.server.__exit__()

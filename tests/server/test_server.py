@@ -280,23 +280,6 @@ def different_from_a_picture_by_latents(graph):
     graph["7"]["inputs"]["pairwise"] = ["unlike", 0]
 
 
-def select_from(*sizes):
-    def change(graph):
-        for i, size in enumerate(sizes):
-            graph[f"e{i}"] = {"class_type": "EmptyImage", "inputs": {"width": size, "height": size, "batch_size": 1, "color": 0}}
-        graph["list"] = {"class_type": "CreateList", "inputs": {f"inputs.input{i}": [f"e{i}", 0] for i in range(len(sizes))}}
-        graph["pick"] = {
-            "class_type": "QIPSelector",
-            "inputs": {"image": ["list", 0], "output_group_size": 2, "lambda_score": 1.0, "pairwise": ["6", 0]},
-        }
-        graph["8"] = {
-            "class_type": "ImageScale",
-            "inputs": {"image": ["pick", 0], "upscale_method": "area", "width": 64, "height": 64, "crop": "disabled"},
-        }
-
-    return change
-
-
 @pytest.mark.parametrize(("change", "sentence"), [
     (set_input("7", "output_group_size", 17), "output_group_size (17) is larger than the number of candidates (16): lower it or start with more candidates."),
     (without_a_prompt, "The scorer clip failed: it compares images with a text, and no prompt was found in the graph: fill in its text input."),
@@ -305,7 +288,6 @@ def select_from(*sizes):
     (save_pictures_of_another_report, "There are 1 images but the report names 4 seeds: connect the pictures of that group alone"),
     (with_easy_cache, "remove that node (EasyCache, LazyCache or the like) from the model's path."),
     (different_from_a_picture_by_latents, "The scorer latent failed: it compares latents, and a Different From has none: connect its latent input as well."),
-    (select_from(64, 32), "The images have different sizes (32x32, 64x64): scale them to one size first"),
 ])  # fmt: skip
 def test_each_error_is_one_sentence_that_names_the_way_out(server, graph, change, sentence):
     change(graph)

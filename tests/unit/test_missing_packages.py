@@ -71,7 +71,7 @@ from group_inference.scorers.color import ColorHistogram
 pictures = torch.rand(12, 8, 8, 3, generator=torch.Generator().manual_seed(0))
 for solver in ("auto", "highs"):
     try:
-        print(len(nodes["QIPSelector"].execute([pictures], [6], [1.5], pairwise=(ColorHistogram("rgb"),), solver=[solver]).args[0]))
+        print(len(nodes["QIPSelector"].execute([pictures], [6], [1.5], pairwise=(ColorHistogram("rgb"),), solver=[solver]).args[2]))
     except ValueError as e:
         print(e)
 try:

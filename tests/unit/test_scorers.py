@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from group_inference.scorers import pool as pool_module
 from group_inference.scorers import weights
 from group_inference.scorers.clip import Clip, Siglip
 from group_inference.scorers.color import ColorHistogram
@@ -116,6 +117,14 @@ def test_fourfold_copies_have_no_distance_in_a_large_pool(pairwise):
     order = torch.from_numpy(np.random.default_rng(0).permutation(64)) % 16
     distances, same = pairwise.score(pool(16, order=order)), order[:, None] == order
     assert not distances[same].any() and (distances[~same] > 1e-6).all()
+
+
+def test_many_rows_are_worked_on_in_blocks_without_a_difference(monkeypatch):
+    rows = torch.randn(13, 40, generator=torch.Generator().manual_seed(0))
+    rows[3], rows[7] = rows[1], float("nan")
+    whole = squared_distance(rows)
+    monkeypatch.setattr(pool_module, "BLOCK", 5)
+    assert torch.equal(squared_distance(rows).nan_to_num(-1), whole.nan_to_num(-1)) and whole[1, 3] == 0 and whole[7].isnan().all()
 
 
 def test_small_differences_are_exact_and_noise_is_none():

@@ -210,6 +210,8 @@ OBJECTS = {
     },
     "NUMBERS": {
         "6 scores": lambda: drawn(6).tolist(),
+        "6 seeds": lambda: [7, 0, 2**64 - 1, 12, 13, 14],
+        "6 alike": lambda: [7] * 6,
         "6 scores of 1e308": lambda: (1e308 * drawn(6).double()).tolist(),
         "6 scores NaN": lambda: [float("nan")] * 6,
         "5 scores and infinity": lambda: [*drawn(5).tolist(), float("inf")],
