@@ -54,7 +54,7 @@ class GroupRun:
         settings = {"seed": seed, **group.schedule.settings(), "starting_candidates": count, "steps": self.steps}
         numbers = {(seed + i) % SEEDS: i for i in range(count)}
         own = prompts(guider, numbers)
-        self.text = "" if "positive" in own else prompt_text()
+        self.text = prompt_text()
         self.record = Run(settings | group.objective.settings() | {"prompt": self.text}, self.plan, prompts=own)
         self.record.notes = self.notes(rows, latent_image.shape[0]) + left_out(guider, numbers)
         self.record.reproduce = how_to_reproduce(seed, rows, not noise.any(), bool(own))
@@ -210,9 +210,9 @@ class GroupRun:
         return [living[i] for i in choice.chosen]
 
     def texts(self, seeds):
-        """Of candidates with prompts of their own what a picture is compared with, else none."""
+        """Of candidates with prompts of their own what a picture is compared with, together with what all share; else none."""
         own = self.record.prompts.get("positive")
-        return None if own is None else [words(own[seed]) for seed in seeds]
+        return None if own is None else [", ".join(filter(None, (words(own[seed]), self.text))) for seed in seeds]
 
     def in_order(self, finished):
         """All of them, best first. Who cannot be judged comes last: nothing that is finished is lost."""
