@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from ..sampling.inputs import check_conditioning, check_text
 from ..sampling.prompt_text import prompt_text
 from ..sampling.variants import marked, parts_of
-from ..sampling.wildcards import variants
+from ..sampling.wildcards import expanded
 from .types import CATEGORY
 
 MOST = 4096
@@ -47,7 +47,7 @@ class GroupPrompts(io.ComfyNode):
             raise ValueError(
                 f"clip is a {type(clip).__name__}, not a CLIP: connect a loader that has a text encoder, such as Load CLIP or a checkpoint that contains one."
             )
-        lines = variants(check_text("text", text), MOST)
+        lines = expanded(check_text("text", text), MOST)
         parts, texts = [], []
         if more is not None:
             check_conditioning("more", more)

@@ -41,7 +41,7 @@ def _texts(graph, node_id, seen):
         return []
     seen.add(node_id)
     if graph[node_id]["class_type"] == "GroupPrompts":
-        return []  # none of its prompts is that of all pictures; samplers find them in the conditioning
+        return []  # none of its prompts is that of all pictures; a sampler finds them in the conditioning
     inputs = graph[node_id]["inputs"]
     types, prompts = _inputs_of(graph[node_id]["class_type"])
     if prompts and "CLIP" in types.values():

@@ -256,9 +256,9 @@ class GroupRun:
         return [living[i] for i in choice.chosen]
 
     def texts(self, seeds):
-        """Of candidates with prompts of their own what a picture is compared with, else none."""
+        """Of candidates with prompts of their own what a picture is compared with, together with what all share; else none."""
         own = self.record.prompts.get("positive")
-        return None if own is None else [words(own[seed]) for seed in seeds]
+        return None if own is None else [", ".join(filter(None, (words(own[seed]), self.text))) for seed in seeds]
 
     def in_order(self, finished):
         """All of them, best first. Who cannot be judged comes last: nothing that is finished is lost."""

@@ -1,5 +1,6 @@
 """What a run says on its node when it is done."""
 
+from os.path import commonprefix
 from textwrap import shorten
 
 import numpy as np
@@ -24,9 +25,11 @@ def _chosen(run, unit, names):
 
 
 def _prompts(run):
-    """Which of its prompts each of the group has."""
+    """Which of its prompts each of the group has, from the word on in which they differ."""
     for kind, texts in run.prompts.items():
-        said = [f'{seed} "{shorten(texts[seed], MOST_LETTERS, placeholder="...")}"' for seed in run.seeds[:MOST_SEEDS]]
+        start = commonprefix(list(texts.values())).rfind(" ") + 1 if len(set(texts.values())) > 1 else 0
+        shown = lambda text, start=start: "..." * bool(start) + shorten(text[start:], MOST_LETTERS, placeholder="...")
+        said = [f'{seed} "{shown(texts[seed])}"' for seed in run.seeds[:MOST_SEEDS]]
         yield f"{kind.capitalize()}: {', '.join(said)}" + " and more" * (len(run.seeds) > MOST_SEEDS) + "."
 
 

@@ -95,14 +95,15 @@ def text_of(entries, number):
 
 def left_out(guider, numbers):
     """A sentence for each kind of conditioning that holds more variants than there are candidates."""
-    counts = {
-        kind: (period(entries), len({number % period(entries) for number in numbers.values()})) for kind, entries in given(guider).items()
-    }
-    return [
-        f"The {kind} conditioning holds {whole} prompts, of which {whole - used} take no part, because only {len(numbers)} candidates start: raise budget or starting_candidates."
-        for kind, (whole, used) in counts.items()
-        if used < whole
-    ]
+    found = []
+    for kind, entries in given(guider).items():
+        whole = period(entries)
+        unused = whole - len({number % whole for number in numbers.values()})
+        if unused:
+            found.append(
+                f"The {kind} conditioning holds {whole} prompts, of which {unused} take no part, because only {len(numbers)} candidates start: raise budget or starting_candidates."
+            )
+    return found
 
 
 def alone(guider, conds, number):

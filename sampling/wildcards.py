@@ -1,4 +1,4 @@
-"""Lines of text to variants: {red|blue} stands for each of its choices."""
+"""Lines of text to prompts: {red|blue} stands for each of its choices."""
 
 import re
 from itertools import chain
@@ -8,10 +8,10 @@ TOKENS = re.compile(r"[{}|]|(?:[^{}|\\]|\\[{}|]?)+")
 ESCAPED = re.compile(r"\\([{}|])")
 
 
-def variants(text, most):
+def expanded(text, most):
     r"""The lines of a text with each {a|b|c} replaced by each of its choices: all combinations, nested ones too, in reading order,
     the last choice varying first. Lines without a word are left out; \{ \} \| are these characters; a | outside braces is one too.
-    Raises ValueError for braces that do not match, for no line at all, and for more than `most` variants."""
+    Raises ValueError for braces that do not match, for no line at all, and for more than `most` prompts."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():

@@ -12,6 +12,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.taesd.taesd import TAESD
 from group_inference.sampling import work
 from group_inference.sampling.preview import Previewer
+from group_inference.sampling.variants import MARK, Variant
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Dinov2Config, Dinov2Model
 
@@ -108,6 +109,8 @@ def test_looks_are_a_small_part_of_a_run_and_their_price_is_about_right(model):
 
 def test_a_row_is_counted_for_each_conditioning_that_is_evaluated():
     once, guided = flux(1.0)[0], flux(3.5)[0]
+    assert work.row_work(guided, (1, 16, 128, 128)) == 2 * work.row_work(once, (1, 16, 128, 128))
+    guided.conds["positive"] = [{MARK: Variant(i, 5, "")} for i in range(5)]  # a candidate has one of them
     assert work.row_work(guided, (1, 16, 128, 128)) == 2 * work.row_work(once, (1, 16, 128, 128))
     guided.conds["positive"].append({})
     assert work.row_work(guided, (1, 16, 128, 128)) == 3 * work.row_work(once, (1, 16, 128, 128))

@@ -38,6 +38,15 @@ def test_what_there_was_not_is_not_said():
     assert summary(pictures, "images", "numbers")[0] == f"2 of 4 images, numbers 1, {LAST}." and len(summary(pictures)) == 3
 
 
+def test_prompts_of_their_own_are_shown_where_they_differ():
+    texts = {LAST: "a photo of red tulips", 0: "a photo of roses", 1: "a photo of red tulips in a " + 9 * "large " + "vase"}
+    said = summary(made(prompts={"positive": texts, "negative": dict.fromkeys(texts, "ugly")}))
+    assert said[1:3] == [
+        f'Positive: 1 "...red tulips in a large large large...", {LAST} "...red tulips".',
+        f'Negative: 1 "ugly", {LAST} "ugly".',
+    ]
+
+
 @pytest.mark.parametrize(("count", "shown"), [(16, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15."), (17, "14, 15 and more.")])
 def test_not_more_seeds_than_a_reader_takes(count, shown):
     assert summary(made(seeds=list(range(count))))[0].endswith(shown)

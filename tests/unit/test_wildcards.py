@@ -1,7 +1,7 @@
 """Lines to prompts: choices in braces, in reading order, and what is said of braces that do not match."""
 
 import pytest
-from group_inference.sampling.wildcards import variants
+from group_inference.sampling.wildcards import expanded
 
 MOST = 4096
 
@@ -23,7 +23,7 @@ MOST = 4096
     ("{a|b}\n{c|d}", list("abcd")),
 ])  # fmt: skip
 def test_lines_and_choices(text, expected):
-    assert variants(text, MOST) == expected
+    assert expanded(text, MOST) == expected
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
@@ -41,9 +41,9 @@ def test_lines_and_choices(text, expected):
 ])  # fmt: skip
 def test_what_is_wrong_is_one_sentence(text, sentence):
     with pytest.raises(ValueError, match=sentence) as error:
-        variants(text, MOST)
+        expanded(text, MOST)
     assert "\n" not in str(error.value)
 
 
 def test_as_many_as_there_may_be():
-    assert len(set(variants(12 * "{a|b}", MOST))) == len(variants(4096 * "a\n", MOST)) == MOST
+    assert len(set(expanded(12 * "{a|b}", MOST))) == len(expanded(4096 * "a\n", MOST)) == MOST
