@@ -121,35 +121,24 @@ def test_the_next_four_are_unlike_the_first(server, graph):
     graph["7"]["inputs"] |= {"objective": "max_min", "steps": 6}
     graph["7"]["inputs"].pop("unary")
     graph["like"] = {"class_type": "DifferentFrom", "inputs": {"pairwise": ["6", 0], "image": ["8", 0]}}
-    for name, pairwise in (("plain", "6"), ("unlike", "like")):
-        graph[name] = {"class_type": "GroupKSampler", "inputs": {**graph["7"]["inputs"], "pairwise": [pairwise, 0]}}
-        graph[f"{name} decoded"] = {"class_type": "VAEDecode", "inputs": {"samples": [name, 0], "vae": ["1", 2]}}
-        graph[f"{name} pick"] = {
-            "class_type": "QIPSelector",
-            "inputs": {
-                "image": [f"{name} decoded", 0],
-                "output_group_size": 4,
-                "lambda_score": 1.0,
-                "pairwise": ["like", 0],
-                "objective": "paper",
-            },
-        }
+    graph["next"] = {"class_type": "GroupKSampler", "inputs": {**graph["7"]["inputs"], "pairwise": ["like", 0]}}
+    graph["next decoded"] = {"class_type": "VAEDecode", "inputs": {"samples": ["next", 0], "vae": ["1", 2]}}
+    graph["next report"] = {"class_type": "PreviewAny", "inputs": {"source": ["next", 1]}}
+    for name, decoded in (("plain", "8"), ("unlike", "next decoded")):
+        settings = {"output_group_size": 4, "lambda_score": 1.0, "objective": "paper"}
+        graph[f"{name} pick"] = {"class_type": "QIPSelector", "inputs": {"image": [decoded, 0], "pairwise": ["like", 0], **settings}}
         graph[f"{name} seen"] = {"class_type": "PreviewAny", "inputs": {"source": [f"{name} pick", 3]}}
-        graph[f"{name} report"] = {"class_type": "PreviewAny", "inputs": {"source": [name, 1]}}
     entry = run(server, graph)
-    apart = {name: np.mean(report(entry, f"{name} seen")["rounds"][0]["to_fixed"]) for name in ("plain", "unlike")}
-    assert apart["unlike"] > 1.02 * apart["plain"]
-    found = report(entry, "unlike report")
-    assert report(entry)["seeds"] == report(entry, "plain report")["seeds"] and not set(report(entry)["seeds"]) & set(found["seeds"])
-    assert found["settings"]["different_from"] == 4 and report(entry, "plain report")["settings"]["different_from"] == 0
+    first, found = report(entry), report(entry, "next report")
+    plain, unlike = (np.mean(report(entry, f"{name} seen")["rounds"][0]["to_fixed"]) for name in ("plain", "unlike"))
+    assert unlike > 1.02 * plain and not set(first["seeds"]) & set(found["seeds"])
+    assert found["settings"]["different_from"] == 4 and first["settings"]["different_from"] == 0
     last = found["rounds"][-1]
-    group = [d for d, seed in zip(last["to_fixed"], last["seeds"], strict=True) if seed in last["kept"]]
-    assert np.mean(group) > np.mean(last["to_fixed"])
-    said = entry["outputs"]["unlike"]["group_summary"]
-    assert (
-        f"Difference from what is given {np.mean(group):.3g} ({np.mean(last['to_fixed']):.3g} among the last {len(last['seeds'])})"
-        in said[1]
-    )
+    group = np.mean([d for d, seed in zip(last["to_fixed"], last["seeds"], strict=True) if seed in last["kept"]])
+    pool = np.mean(last["to_fixed"])
+    assert group > pool
+    said = entry["outputs"]["next"]["group_summary"]
+    assert f"Difference from what is given {group:.3g} ({pool:.3g} among the last {len(last['seeds'])})" in said[1]
 
 
 def test_combined_scorers_a_floor_and_a_reference(server, graph):
