@@ -1,7 +1,7 @@
 """python3 dev.py thumbnails [NAME ...]: the pictures beside the shipped workflows, drawn by the garden model with the pack's own nodes.
 
-The models that the workflows are for cannot be had here, so a picture shows the kind of task, not the model: a group of four from
-sixteen, and before it the picture that they were made from, where the task has one.
+The models that the workflows are for cannot be had here, so a picture shows the kind of task, not the model: a group of four, before
+it the pictures that they were made from, where the task has some, and beside it the other groups, where there are several.
 """
 
 import json
@@ -20,11 +20,49 @@ SOURCES = {
     "sdxl_unclip": "likeness", "flux_kontext": "change", "qwen_image_edit": "change", "instruct_pix2pix": "change", "image_to_image": "change",
     "batch_of_pictures": "change", "wan_image_to_video": "change", "inpaint_any_model": "hole", "flux_fill": "hole",
 }  # fmt: skip
-SIDE = 192
+# Workflows for a checkpoint, which the garden can run as they are, with the seed in a node of its own or not.
+AS_THEY_ARE = ("compare_lambda", "like_this_unlike_these", "next_four")
+WEIGHTS = {"clip-vit-base-patch32": "garden-clip", "dinov2-base": "garden-dinov2"}
+SIDE, GAP = 192, 8
+
+
+def as_it_is(name, number):
+    """One of these with the garden's model, weights and pictures in the place of its own, and blocks as of graph_of."""
+    graph = json.loads((FOLDER / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    of_class = lambda kind: {i: node["inputs"] for i, node in graph.items() if node["class_type"] == kind}
+    add = lambda key, kind, **inputs: graph.__setitem__(key, {"class_type": kind, "inputs": inputs})
+    words = PROMPTS[number % len(PROMPTS)]
+    (loader,), (latent,), (text,) = (of_class(kind) for kind in ("CheckpointLoaderSimple", "EmptyLatentImage", "PrimitiveStringMultiline"))
+    add(loader, "GardenLoader", habits=False)
+    add(latent, "EmptySD3LatentImage", width=64, height=64, batch_size=1)
+    graph[text]["inputs"]["value"] = words
+    for i, download in of_class("ScorerDownload").items():
+        del graph[i]
+        for node in graph.values():
+            node["inputs"] |= {key: WEIGHTS[download["model"]] for key, value in node["inputs"].items() if value == [i, 1]}
+    for seed in of_class("PrimitiveInt").values():
+        seed["value"] = 100 * number
+    samplers, sources = of_class("GroupKSampler"), of_class("LoadImage")
+    how = {"cfg": 3, "sampler_name": "euler", "scheduler": "simple"}
+    for i, sampler in samplers.items():
+        sampler |= how
+        add(f"decoded {i}", "VAEDecode", samples=[i, 0], vae=[loader, 2])
+        add(f"group {i}", "PreviewImage", images=[f"decoded {i}", 0])
+    for place, i in enumerate(sources):  # the first is what the group is to be like
+        add(f"words {i}", "CLIPTextEncode", clip=[loader, 1], text=words if place else PROMPTS[(number + 3) % len(PROMPTS)])
+        wanted = {key: sampler[key] for key in ("model", "steps", "negative", "latent_image", "denoise")}
+        add(f"sampled {i}", "KSampler", **wanted, **how, positive=[f"words {i}", 0], seed=place)
+        add(i, "VAEDecode", samples=[f"sampled {i}", 0], vae=[loader, 2])
+        add(f"source {i}", "PreviewImage", images=[i, 0])
+    first, *others = [f"source {i}" for i in sources] or [None]
+    return graph, [[first] * bool(first), others, *([f"group {i}"] for i in samplers)]
+
 
 
 def graph_of(name, number):
-    """The garden workflow turned to a task."""
+    """The garden workflow turned to a task, and what is shown: for each block the nodes that have its pictures."""
+    if name in AS_THEY_ARE:
+        return as_it_is(name, number)
     graph = json.loads((FOLDER / "api" / "garden.json").read_text(encoding="utf-8"))
     sampler, words = graph["7"]["inputs"], PROMPTS[number % len(PROMPTS)]
     graph["2"]["inputs"]["text"] = graph["5"]["inputs"]["scorer.text"] = words
@@ -32,7 +70,7 @@ def graph_of(name, number):
     graph["1"]["inputs"]["habits"] = False
     source = SOURCES.get(name)
     if not source:
-        return graph
+        return graph, [["9"]]
     add = lambda key, kind, **inputs: graph.__setitem__(key, {"class_type": kind, "inputs": inputs})
     add("other", "CLIPTextEncode", clip=["1", 1], text=PROMPTS[(number + 3) % len(PROMPTS)] if source == "change" else words)
     wanted = ("model", "steps", "cfg", "sampler_name", "scheduler", "negative", "latent_image")
@@ -58,17 +96,19 @@ def graph_of(name, number):
         add("mask", "MaskComposite", destination=["outside", 0], source=["inside", 0], x=16, y=8, operation="add")
         add("masked", "SetLatentNoiseMask", samples=["first", 0], mask=["mask", 0])
         sampler |= {"latent_image": ["masked", 0], "denoise": 1.0}
-    return graph
+    return graph, [["save source"], ["9"]]
 
 
-def sheet(source, group):
-    """The source, if any, at the left in the height of two; the group beside it, two by two."""
-    left = 2 * SIDE * len(source)
-    image = Image.new("RGB", (left + 2 * SIDE, 2 * SIDE))
-    for picture in source:
-        image.paste(picture.resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC), (0, 0))
-    for i, picture in enumerate(group):
-        image.paste(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left + i % 2 * SIDE, i // 2 * SIDE))
+def sheet(blocks):
+    """Blocks of pictures side by side: one in the height of two, two one above the other, four two by two."""
+    placed, left = [], 0
+    for block in blocks:
+        side, columns = (2 * SIDE, 1) if len(block) == 1 else (SIDE, len(block) // 2)
+        placed += [(picture, side, left + i % columns * side, i // columns * side) for i, picture in enumerate(block)]
+        left += columns * side + GAP
+    image = Image.new("RGB", (left - GAP, 2 * SIDE), "white")
+    for picture, side, *at in placed:
+        image.paste(picture.resize((side, side), Image.Resampling.BICUBIC), at)
     return image
 
 
@@ -84,10 +124,12 @@ def main():
         for number, name in enumerate(names):
             if name not in wanted:
                 continue
-            entry = server.wait(server.submit(graph_of(name, number)))
+            graph, shown = graph_of(name, number)
+            entry = server.wait(server.submit(graph))
             if error := server.error(entry):
                 raise HostError(error)
-            sheet(server.pictures(entry, "save source"), server.pictures(entry, "9")).save(FOLDER / f"{name}.jpg", quality=85)
+            blocks = [[picture for node in block for picture in server.pictures(entry, node)] for block in shown if block]
+            sheet(blocks).save(FOLDER / f"{name}.jpg", quality=85)
             print(FOLDER / f"{name}.jpg")
 
 

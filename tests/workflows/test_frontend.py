@@ -50,7 +50,8 @@ def note_of(name):
 def test_its_note_says_what_it_costs(name):
     nodes = shipped.api_form(name).values()
     inputs = {key: value for node in nodes for key, value in node["inputs"].items() if not isinstance(value, list)}
-    kept, steps = inputs["output_group_size"], inputs["sigmas"].count(",") if "sigmas" in inputs else inputs["steps"]
+    kept = sum(node["inputs"].get("output_group_size", 0) for node in nodes)
+    steps = inputs["sigmas"].count(",") if "sigmas" in inputs else inputs["steps"]
     words = "videos" if "codec" in inputs else "pictures"
     # A split schedule chooses on its first part.
     chosen_on = inputs.get("step", steps)

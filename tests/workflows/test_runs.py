@@ -1,6 +1,7 @@
 """Every shipped workflow through the HTTP API, on tiny models: it runs, and its best is what the stock sampler makes of that seed."""
 
 import copy
+import io
 import json
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import pytest
 import shipped
 from PIL import Image
 
-SIDE, STEPS, CANDIDATES, SIZE = 64, 4, 4, 2
+# So many candidates that of those that a group leaves another one can be chosen.
+SIDE, STEPS, CANDIDATES, SIZE = 64, 4, 5, 2
 SMALL = {
     "width": SIDE, "height": SIDE, "length": 9, "frames_number": 9, "steps": STEPS, "step": 2, "megapixels": 0.01,
     "starting_candidates": CANDIDATES, "output_group_size": SIZE, "start_percent": 0.0, "schedule": "paper", "sigmas": "1.0, 0.8, 0.5, 0.25, 0.0",
@@ -41,14 +43,15 @@ def of_class(graph, *kinds):
     return {i: node for i, node in graph.items() if node["class_type"] in kinds}
 
 
-# What is not there in a graph of stock samplers, and which of its inputs goes straight on.
+# What is not there in a graph of stock samplers: what shows reports and the rejected, and what has an input that goes straight on.
+SHOWN = ("PreviewAny", "PreviewImage", "GroupSheet")
 PASSED_ON = {"GroupSampler": "sampler", "GroupReport": "latent", "RebatchLatents": "latents"}
 
 
 def alone(graph, seed, row):
-    """The graph with the host's sampler alone in the place of the group, for one seed."""
+    """The graph with the host's sampler alone in the place of each group, for one seed."""
     graph = copy.deepcopy(graph)
-    for i in of_class(graph, "PreviewAny"):
+    for i in of_class(graph, *SHOWN):
         del graph[i]
     for node in of_class(graph, "RandomNoise").values():
         node["inputs"]["noise_seed"] = seed
@@ -56,42 +59,50 @@ def alone(graph, seed, row):
         wanted = ("model", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative", "latent_image", "denoise")
         node |= {"class_type": "KSampler", "inputs": {"seed": seed, **{name: node["inputs"][name] for name in wanted}}}
     for i, node in of_class(graph, *PASSED_ON).items():
-        source = graph.pop(i)["inputs"][PASSED_ON[node["class_type"]]]
+        source = node["inputs"].get(PASSED_ON[node["class_type"]])
+        if source is None:  # of a report alone
+            continue
+        del graph[i]
         for other in graph.values():
             other["inputs"] |= {name: source for name, value in other["inputs"].items() if isinstance(value, list) and value[0] == i}
-    if of_class(graph, "BatchImagesNode"):  # the candidates are pictures of a batch
-        (encode,) = of_class(graph, "VAEEncode").values()
+    encoders = [node for node in of_class(graph, "VAEEncode").values() if node["inputs"]["pixels"][0] in of_class(graph, "BatchImagesNode")]
+    for encode in encoders:  # the candidates are pictures of a batch
         graph["one"] = {"class_type": "ImageFromBatch", "inputs": {"image": encode["inputs"]["pixels"], "batch_index": row, "length": 1}}
         encode["inputs"]["pixels"] = ["one", 0]
     return graph
 
 
 def run(server, graph):
-    """(reports, saved files, decoded pictures or frames of the first video [.., H, W, 3] in 0..255)"""
-    decode = min(of_class(graph, "VAEDecode"), key=int)
-    graph = {**graph, "seen": {"class_type": "PreviewImage", "inputs": {"images": [decode, 0]}}}
+    """(reports, saved files, for each report, or once: decoded pictures or frames of videos [.., H, W, 3] in 0..255)"""
+    shown = of_class(graph, "PreviewAny")
+    # Groups are decoded in the order of their reports, and before anything else is.
+    seen = {f"seen {i}": i for i in sorted(of_class(graph, "VAEDecode"), key=int)[: max(1, len(shown))]}
+    graph = {**graph, **{name: {"class_type": "PreviewImage", "inputs": {"images": [i, 0]}} for name, i in seen.items()}}
     entry = server.wait(server.submit(graph))
     assert server.error(entry) is None
-    pictures = [np.asarray(picture) for picture in server.pictures(entry, "seen")]
+    pictures = [np.stack([np.asarray(picture) for picture in server.pictures(entry, name)]).astype(int) for name in seen]
     saved = [file for node in of_class(graph, "SaveImage", "SaveVideo") for file in entry["outputs"][node]["images"]]
-    texts = [json.loads(entry["outputs"][node]["text"][0]) for node in of_class(graph, "PreviewAny")]
-    return texts, saved, np.stack(pictures).astype(int)
+    return [json.loads(entry["outputs"][node]["text"][0]) for node in shown], saved, pictures
 
 
 def assert_best_equals_stock(server, graph):
-    """Returns the best picture."""
-    (report,), saved, group = run(server, graph)
-    seed, first = report["seeds"][0], report["settings"]["seed"]
-    assert len(report["seeds"]) == len(set(report["seeds"])) == len(saved) == SIZE
-    # In four steps the first one of some schedules is a tenth of the noise, too early for clip.
-    assert [w for w in report["warnings"] if "is not asked before" not in w] == []
-    assert report["rounds"][0]["pairwise"] and report["rounds"][-1]["unary"]
-    _, _, stock = run(server, alone(graph, seed, seed - first))
-    # A random decoder magnifies what rounding leaves.
-    assert np.abs(group[: len(stock)] - stock).max() <= 3
-    # Else the comparison would hold for any picture.
-    assert np.abs(stock - np.roll(stock, 1, axis=-2)).max() > 30
-    return stock
+    """The best of every group. Returns these pictures."""
+    reports, saved, groups = run(server, graph)
+    assert len(saved) == SIZE * len(reports)
+    best = []
+    for report, group in zip(reports, groups, strict=True):
+        seed, first = report["seeds"][0], report["settings"]["seed"]
+        assert len(report["seeds"]) == len(set(report["seeds"])) == SIZE
+        # In four steps the first one of some schedules is a tenth of the noise, too early for clip.
+        assert [w for w in report["warnings"] if "is not asked before" not in w] == []
+        assert report["rounds"][0]["pairwise"] and report["rounds"][-1]["unary"]
+        stock = run(server, alone(graph, seed, seed - first))[2][0]
+        # A random decoder magnifies what rounding leaves.
+        assert np.abs(group[: len(stock)] - stock).max() <= 3
+        # Else the comparison would hold for any picture.
+        assert np.abs(stock - np.roll(stock, 1, axis=-2)).max() > 30
+        best.append(stock)
+    return best
 
 
 @pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
@@ -107,11 +118,49 @@ def test_each_result_of_two_stages_equals_stock_where_both_draw_noise_by_its_see
     graph[sampler]["inputs"]["sampler_name"] = "dpmpp_2m_sde"
     assert graph[second]["inputs"]["noise_seed"] == 0 and graph[second]["inputs"]["add_noise"] is False
     graph[second]["inputs"]["noise_seed"] = [report, 2]
-    (found,), _, group = run(server, graph)
+    (found,), _, (group,) = run(server, graph)
     for seed, pictures in zip(found["seeds"], np.split(group, SIZE), strict=True):
         stock = alone(graph, seed, 0)
         stock[second]["inputs"]["noise_seed"] = seed
-        assert np.abs(pictures - run(server, stock)[2]).max() <= 3
+        assert np.abs(pictures - run(server, stock)[2][0]).max() <= 3
+
+
+def on_a_pool_of_its_own(server, name, seed):
+    """A workflow whose candidates, 4 for each result, no other run has sampled."""
+    graph = small(shipped.api_form(name), server)
+    (node,) = of_class(graph, "PrimitiveInt")
+    graph[node]["inputs"]["value"] = seed
+    for node in of_class(graph, "GroupKSampler").values():
+        node["inputs"]["starting_candidates"] = 4 * SIZE
+    return graph
+
+
+def test_the_next_four_are_chosen_from_what_the_first_left(server):
+    graph = on_a_pool_of_its_own(server, "next_four", 300)
+    (first, following), _, (_, pictures) = run(server, graph)
+    assert not set(first["seeds"]) & set(following["seeds"])
+    assert first["known"] == 0 and following["known"] == 3 * SIZE and first["pool"] == following["pool"]
+    assert following["model_rows"] < following["plan"]["rows"]
+    assert following["settings"]["different_from"] == SIZE and min(following["rounds"][-1]["to_fixed"]) > 0
+    for seed, picture in zip(following["seeds"], pictures, strict=True):
+        assert np.abs(picture - run(server, alone(graph, seed, 0))[2][0]).max() <= 3
+
+
+def test_like_one_picture_and_unlike_two(server):
+    (report,), _, _ = run(server, small(shipped.api_form("like_this_unlike_these"), server))
+    assert report["settings"]["unary"] == "reference clip" and report["settings"]["different_from"] == 2
+
+
+def test_lambdas_are_compared_on_one_pool(server):
+    graph = on_a_pool_of_its_own(server, "compare_lambda", 400)
+    entry = server.wait(server.submit(graph))
+    assert server.error(entry) is None
+    files = [page for node in of_class(graph, "GroupSheet") for page in entry["outputs"][node]["images"]]
+    compared, (middle,) = (json.loads(Image.open(io.BytesIO(server.image(file))).text["group_reports"]) for file in files)
+    assert [run["settings"]["lambda_score"] for run in compared] == [0.5, 2, 8] and compared[1] == middle
+    assert sorted(run["known"] for run in compared) == [0, 4 * SIZE, 4 * SIZE] and len({run["pool"] for run in compared}) == 1
+    (rejected,) = of_class(graph, "PreviewImage")
+    assert len(server.pictures(entry, rejected)) == 3 * SIZE
 
 
 def test_the_first_step_at_guidance_1_is_an_option(server):
