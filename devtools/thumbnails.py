@@ -58,7 +58,6 @@ def as_it_is(name, number):
     return graph, [[first] * bool(first), others, *([f"group {i}"] for i in samplers)]
 
 
-
 def graph_of(name, number):
     """The garden workflow turned to a task, and what is shown: for each block the nodes that have its pictures."""
     if name in AS_THEY_ARE:
