@@ -8,6 +8,7 @@ minutes. Leaves build/bench/groups_SETTING.json and .png.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -28,13 +29,13 @@ from .rivals import Rival, rivals  # noqa: E402
 from .statistics import cell, interval, machine, plot, table  # noqa: E402
 
 SHOWN = {"u": 4, "distance": 3, "smallest": 3, "vendi": 2, "right": 3, "distinct": 3, "answers": 3, "pixels": 3}
-GAINS = {"objective": 2, "vendi": 2, "smallest": 3, "right": 3, "distinct": 3, "answers": 3, "pixels": 3}
+GAINS = {"objective": 2, "distance": 3, "vendi": 2, "smallest": 3, "right": 3, "distinct": 3, "answers": 3, "pixels": 3}
 COSTS = {"rows": 0, "looks": 0, "seconds": 2}
 SAME_SEEDS = "plain, the rivals' seeds"
 DEFAULT_BUDGET = 2.4
 # Of a pool's disjoint parts, so that figures of small policies do not hang on the luck of one; where nothing is chosen more cost nothing.
 MOST_BLOCKS, MOST_PLAIN_BLOCKS = 4, 16
-FAMILIES = ("plain", "finished", "text alone", "budget", "by half", "objectives", "free", "searched", "drafts", "rivals")
+FAMILIES = ("plain", "finished", "text alone", "budget", "by half", "objectives", "free", "searched", "drafts", "pink noise", "rivals")
 MEANING = """u: cosine of CLIP text and picture; distance, smallest: mean and least 1 - cos of DINOv2 patches; vendi: effective number of pictures.
 Never seen by a selection: right: share that shows all that is asked; distinct: different values of what the prompt leaves open, over K;
 answers: the same among right pictures; pixels: root mean square difference at 8 x 8. ±: half of the 95% bootstrap interval over prompts.
@@ -43,13 +44,13 @@ rows: candidates x steps; looks: pictures decoded and scored; seconds: of one th
 
 class Bench:
     """One setting. found: {K: {policy: {figure: [P]}}}; families: {policy: what the plot calls it}; equal: {K: {policy: what it has
-    in common with the paper's schedule}}."""
+    in common with the paper's schedule}}; beside: {policy: what its gain is over, where that is not plain sampling}."""
 
     def __init__(self, setting, options):
         self.setting, self.options = setting, options
         self.scenes, self.world = pools.prompts(options.prompts), pools.World(setting)
         self.costs = measure_costs(self.world)
-        self.found, self.families, self.equal = {size: {} for size in options.sizes}, {}, {}
+        self.found, self.families, self.equal, self.beside = {size: {} for size in options.sizes}, {}, {}, {}
 
     def run(self):
         with tqdm(self.scenes, desc=self.setting.name, unit="prompt", disable=None) as bar:
@@ -58,15 +59,21 @@ class Bench:
                 arrays = self.pool(scene, seeds, bar)
                 if number == 0:
                     policies = {size: self.policies(size, arrays) for size in self.options.sizes}
-                for size in self.options.sizes:
-                    for policy in policies[size]:
-                        blocks = MOST_BLOCKS if policy.candidates > size else MOST_PLAIN_BLOCKS
-                        starts = range(0, len(seeds) - policy.candidates + 1, policy.candidates)[:blocks]
-                        self.note(size, policy.name, [self.worth(scene, arrays, replay(policy, arrays, first)) for first in starts])
+                self.replay(scene, arrays, policies)
+                for exponent in self.options.pink:
+                    self.replay(scene, self.pool(scene, seeds, bar, exponent), self.from_pink(policies, exponent))
                 if self.options.drafts:
                     self.drafts(scene, seeds, arrays)
                 if self.options.rivals:
                     self.rivals(scene, seeds[: self.options.rivals], arrays)
+
+    def replay(self, scene, arrays, policies):
+        """policies: {K: those for groups of K}."""
+        for size, own in policies.items():
+            for policy in own:
+                blocks = MOST_BLOCKS if policy.candidates > size else MOST_PLAIN_BLOCKS
+                starts = range(0, self.options.candidates - policy.candidates + 1, policy.candidates)[:blocks]
+                self.note(size, policy.name, [self.worth(scene, arrays, replay(policy, arrays, first)) for first in starts])
 
     def worth(self, scene, arrays, outcome):
         """{figure: number} of a group, {} of a policy that could not be replayed."""
@@ -75,10 +82,10 @@ class Bench:
         costs = {"rows": outcome.rows, "looks": outcome.looked, "seconds": outcome.seconds(self.costs)}
         return figures(arrays, scene, outcome.indices) | costs
 
-    def pool(self, scene, seeds, bar):
+    def pool(self, scene, seeds, bar, exponent=0.0):
         looks, tick = self.options.looks, lambda step: bar.set_postfix_str(f"{caption(scene)}: step {step} of {self.setting.steps}")
-        name = f"pool of {len(seeds)}" + (f", looks {looks}" if looks else "")
-        return pools.kept(self.setting, scene, name, lambda: self.world.arrays(scene, seeds, looks, tick))
+        name = f"pool of {len(seeds)}" + (f", looks {looks}" if looks else "") + (f", pink {exponent}" if exponent else "")
+        return pools.kept(self.setting, scene, name, lambda: self.world.arrays(scene, seeds, looks, tick, exponent=exponent))
 
     def policies(self, size, arrays):
         """All that are replayed for groups of `size`, plain sampling first."""
@@ -105,11 +112,22 @@ class Bench:
         self.families[plain(size).name] = "plain"
         return [plain(size), *naive, *ours, *searched]
 
+    def from_pink(self, policies, exponent):
+        """Of these {K: policies} plain sampling, the paper's schedule and the default budget, for pools from pink noise."""
+        found = {}
+        for size, own in policies.items():
+            names = (plain(size).name, reference(size, self.options.candidates).name)
+            for white in (p for p in own if p.budget == DEFAULT_BUDGET or p.name in names):
+                name = f"{white.name.removesuffix(' (paper)')}, pink {exponent:g}"
+                found.setdefault(size, []).append(replace(white, name=name))
+                self.families[name], self.beside[name] = "pink noise", white.name
+        return found
+
     def rivals(self, scene, seeds, arrays):
         """Each rival's own pictures of these seeds, in groups of K, after plain sampling of the same ones."""
         steps = self.setting.steps
         for rival in [Rival(SAME_SEEDS), *rivals(self.setting, self.world.sigmas[:-1])]:
-            self.families[rival.name] = "rivals"
+            self.families[rival.name], self.beside[rival.name] = "rivals", SAME_SEEDS
             how = {"model": rival.patched(self.world.model), "guidance": rival.guidance}
             for size in self.options.sizes:
                 found = []
@@ -147,10 +165,10 @@ class Bench:
 
     def summaries(self, size, prompts=slice(None)):
         """{policy: {figure: (mean, low, high)}} over these prompts; "gain FIGURE": paired difference to plain sampling, of rivals to
-        that of the same seeds."""
+        that of the same seeds, of pools from pink noise to the same policy from white noise."""
         found = self.found[size]
         over = lambda values: interval(np.array(values)[prompts])
-        first = lambda p: found[SAME_SEEDS if self.families[p] == "rivals" else plain(size).name]
+        first = lambda p: found[self.beside.get(p, plain(size).name)]
         gain = lambda p, name: interval(np.array(found[p][name])[prompts] - np.array(first(p)[name])[prompts])
         return {p: {n: over(v) for n, v in own.items()} | {f"gain {n}": gain(p, n) for n in GAINS} for p, own in found.items()}
 
@@ -230,6 +248,7 @@ def main():
     parser.add_argument("--schedule", action="append", default=[], help='a free schedule more: "64: 5%% 16 latent, 50%% 4 clip+dinov2"')
     parser.add_argument("--search", type=int, default=0, help="random schedules: half of the prompts choose, half report")
     parser.add_argument("--drafts", type=int, default=0, help="of so many steps, beside the rest")
+    parser.add_argument("--pink", type=float, nargs="+", default=[], help="exponents of pink noise to start from, beside white")
     parser.add_argument("--brief", action="store_true", help="without the schedules and objectives that are not the defaults")
     parser.add_argument("--check", action="store_true", help="fail unless the default budget keeps what it promises, see directions")
     parser.add_argument("--rivals", type=int, default=16, help="how many seeds each rival gets; 0 leaves them out")

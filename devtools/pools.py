@@ -30,6 +30,7 @@ from group_inference.scorers.pool import Pool
 from group_inference.scorers.text_image import TextImage
 
 from .host import ROOT
+from .rivals import pink
 
 FOLDER = ROOT / "build" / "bench"
 GARDENS = {"varied": loader.load_garden, "habits": partial(loader.load_garden, habits=True)}
@@ -91,11 +92,12 @@ class World:
     def encoded(self, text):
         return nodes.CLIPTextEncode().encode(self.clip, text)[0]
 
-    def denoise(self, text, seeds, model=None, guidance=None, steps=None):
+    def denoise(self, text, seeds, model=None, guidance=None, steps=None, exponent=0.0):
         """Predicted final latents after each step [T, M, 16, 8, 8], float32; seeds: of M candidates, each as a KSampler alone draws
-        it. model: a patched one; guidance, steps: other ones than the setting's."""
+        it. model: a patched one; guidance, steps: other ones than the setting's; exponent: of pink noise, 0 for the host's own."""
         blank, found = torch.zeros(1, CHANNELS, SIDE, SIDE), []
         noise = torch.cat([comfy.sample.prepare_noise(blank, seed) for seed in seeds])
+        noise = pink(noise, exponent) if exponent else noise
         setting = replace(self.setting, guidance=guidance or self.setting.guidance, steps=steps or self.setting.steps)
         comfy.sample.sample(
             model or self.model, noise, setting.steps, setting.guidance, setting.sampler, setting.scheduler, self.encoded(text),

@@ -87,6 +87,16 @@ def cads(model, s, early=0.9, late=0.6, psi=1.0):
     return model
 
 
+def pink(noise, exponent):
+    """Pink initial noise: Harrington et al., "It's Never Too Late", arXiv 2601.00090, there with exponent .2. The host's noise
+    [M, ..., H, W], its amplitudes times |f|^-exponent, each candidate scaled to variance 1; the mean counts as the lowest frequency."""
+    height, width = noise.shape[-2:]
+    f = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None])
+    f[0, 0] = 1 / max(height, width)
+    coloured = torch.fft.irfft2(torch.fft.rfft2(noise) * f**-exponent, s=(height, width))
+    return coloured / coloured.flatten(1).square().mean(1).sqrt().view(-1, *[1] * (noise.ndim - 1))
+
+
 def particle_guidance(model, strength):
     """The pictures of a group repel each other: Corso et al., "Particle Guidance", arXiv 2310.13102, with the fixed potential on
     latents of the authors' code (stable_diffusion/.../pipeline_stable_diffusion_particle.py): the predicted noise changes by

@@ -25,7 +25,7 @@ def run(module, monkeypatch, arguments):
 
 
 def test_bench_groups(monkeypatch, tmp_path, capsys):
-    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --drafts 2 --schedule"
+    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --drafts 2 --pink 0.4 --schedule"
     free = "8: 20% 4 latent, 60% 2 clip+dinov2"
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
     bench_groups.main()
@@ -36,11 +36,13 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     assert groups["plain 2"]["rows"][0] == 10 and groups["best 2 of 8 finished"]["rows"][0] == 40
     # Nothing that the pool holds is jointly better than the best of the whole pool.
     for name, figures in groups.items():
-        if found["families"][name] != "rivals":
+        if found["families"][name] not in ("rivals", "pink noise"):
             assert figures["objective"][0] <= groups["best 2 of 8 finished"]["objective"][0] + 1e-6, name
     assert {"CADS, s 0.1", "particle guidance 30", "guidance interval 0.19..1.61", "guidance 1"} <= set(groups)
     same = bench_groups.SAME_SEEDS
     assert groups[same]["gain vendi"] == [0, 0, 0] and groups["plain 2"]["gain vendi"] == [0, 0, 0]
+    pink, white = (np.array(found["by prompt"]["2"][f"8 by half from 0{noise}"]["pixels"]) for noise in (", pink 0.4", " (paper)"))
+    assert groups["8 by half from 0, pink 0.4"]["gain pixels"][0] == pytest.approx((pink - white).mean()) and (pink != white).any()
     assert groups["guidance 1"]["rows"][0] == 5 and len(found["prompts"]) == 3 and found["machine"]["torch"]
     out = capsys.readouterr().out
     assert "Groups of 2" in out and "gain over plain, paired" in out and "the other half's" in out
@@ -117,7 +119,7 @@ def test_best_of_gets_as_many_rows_and_seconds():
 
 def test_directions_name_what_the_default_budget_does_not_keep():
     bench = bench_groups.Bench.__new__(bench_groups.Bench)
-    bench.setting, bench.families = pools.Setting(steps=10), {}
+    bench.setting, bench.beside = pools.Setting(steps=10), {}
     bench.world = type("World", (), {"price": 2.0})
     name = f"budget {bench_groups.DEFAULT_BUDGET:g}"
     bench.families = {name: "budget", "plain 4": "plain"}

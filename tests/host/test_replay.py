@@ -120,6 +120,17 @@ def test_rivals_change_pictures_and_guidance_within_all_of_them_does_not(world):
     assert torch.allclose(same, plain, atol=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(2, 16, 8, 8), (2, 4, 3, 6, 9)])
+def test_pink_noise_has_its_spectrum_and_depends_on_its_own_row(shape):
+    white = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    pink = rivals.pink(white, 0.4)
+    assert pink.flatten(1).square().mean(1).tolist() == pytest.approx([1, 1]) and torch.allclose(rivals.pink(white[1:], 0.4), pink[1:])
+    amplitudes = torch.fft.fft2(pink).abs() / torch.fft.fft2(white).abs()
+    along = (amplitudes[..., 0, 1] / amplitudes[..., 0, 3]).flatten().tolist()
+    assert along == pytest.approx([3**0.4] * len(along), rel=1e-3)
+    assert torch.allclose(amplitudes[..., 0, 0], amplitudes[..., 0, 1], rtol=1e-3)
+
+
 def test_particles_repel_each_other_and_one_alone_is_left(world):
     text, model = caption(SCENE), rivals.particle_guidance(world.model, 600)
     distance = lambda x: float(torch.pdist(x[-1].flatten(1)).mean())
