@@ -32,6 +32,10 @@ class OneOfMany(CONDConstant):
         )
 
 
+# One object for all, so that the same prompts encoded again are known again as the same.
+ONE_OF_MANY = OneOfMany(None)
+
+
 def marked(parts, texts):
     """One CONDITIONING of several: part n modulo their count is the candidate's of number n. texts: each part in words."""
     whole = []
@@ -39,7 +43,7 @@ def marked(parts, texts):
         for tensor, options in part:
             encoded = {key: value for key, value in options.get("model_conds", {}).items() if key != MARK}
             if len(parts) > 1:
-                encoded[MARK] = OneOfMany(None)
+                encoded[MARK] = ONE_OF_MANY
             whole.append([tensor, {**options, MARK: Variant(i, len(parts), text), "model_conds": encoded}])
     return whole
 

@@ -34,6 +34,12 @@ def test_a_stock_sampler_stops_instead_of_mixing(eps_model):
     assert torch.equal(tiny.stock(eps_model, SEED, latent, one), tiny.stock(eps_model, SEED, latent, stock_prompt(Words(), LINES[0])))
 
 
+def test_prompts_encoded_again_are_the_same():
+    """For what remembers runs by their conditioning, objects by themselves: all but the tensors."""
+    one, two = ([options for _, options in grouped(Words(), LINES)] for _ in range(2))
+    assert all(a[key] == b[key] for a, b in zip(one, two, strict=True) for key in ("group_variant", "model_conds"))
+
+
 def test_prompts_that_a_node_lost_are_missed(eps_model):
     kept = grouped(Words(), LINES)[:2]
     with pytest.raises(ValueError, match="Of the 3 prompts of Group Prompts 1 did not reach the sampler"):
