@@ -87,7 +87,7 @@ def rejected(run):
     seeds = [seed for seed, *_ in named]
     if not seeds:
         nobody = ExecutionBlocker("Group Report has no rejected candidates to give: all that started were chosen.")
-        return nobody, seeds
+        return nobody, nobody
     try:
         latents = STORE.by_id(run.get("pool")).latents(named)
     except ValueError as e:  # of use to who connects it alone

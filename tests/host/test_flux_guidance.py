@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 from comfy_extras.nodes_flux import FluxDisableGuidance, FluxGuidance
+from group_inference.sampling import kept
 
 STEPS = 20
 
@@ -36,6 +37,7 @@ def test_the_first_call_alone_sees_guidance_1(model, monkeypatch):
     assert seen == [{1.0}] + [{3.5}] * (STEPS - 1)
     tiny.group(model, 7, tiny.empty_latent(model), **settings)  # looks whether the batch keeps candidates apart
     seen.clear()
+    kept.STORE.clear()
     tiny.group(model, 7, tiny.empty_latent(model), **settings)
     assert seen == [{1.0}] + [{3.5}] * (STEPS - 1)
 

@@ -8,6 +8,7 @@ import pytest
 import tiny
 import torch
 from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.sampling import kept
 from group_inference.sampling.candidates import Candidate, RandomState
 from group_inference.sampling.rows import RowConditioning, rows_that_fit
 from group_inference.scorers.latent import LatentDistance
@@ -65,6 +66,7 @@ def test_out_of_memory_halves_the_slice_and_goes_on(flow_model, monkeypatch, cap
         return forward(x, *args, **kwargs)
 
     expected = group(flow_model, 7, tiny.empty_latent(flow_model), candidates=8, size=2)[0]["samples"]
+    kept.STORE.clear()
     monkeypatch.setattr(flow_model.model, "apply_model", apply_model)
     latent, report = group(flow_model, 7, tiny.empty_latent(flow_model), candidates=8, size=2)
     assert torch.allclose(latent["samples"], expected, atol=1e-4)
@@ -73,6 +75,7 @@ def test_out_of_memory_halves_the_slice_and_goes_on(flow_model, monkeypatch, cap
     monkeypatch.setattr(
         flow_model.model, "apply_model", lambda x, *a, **k: (_ for _ in ()).throw(comfy.model_management.OOM_EXCEPTION("none at all"))
     )
+    kept.STORE.clear()
     with pytest.raises(comfy.model_management.OOM_EXCEPTION):
         group(flow_model, 7, tiny.empty_latent(flow_model))
 

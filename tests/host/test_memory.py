@@ -39,7 +39,11 @@ def test_what_does_not_fit_is_not_loaded_and_takes_turns(calls):
 
 def test_a_run_says_once_that_models_take_turns(flow_model, monkeypatch):
     free = host.get_free_memory
-    monkeypatch.setattr(host, "get_free_memory", lambda device=None, *more: 1000 if device == torch.device("cuda") else free(device, *more))
+    monkeypatch.setattr(
+        host,
+        "get_free_memory",
+        lambda device=None, *more, **named: 1000 if device == torch.device("cuda") else free(device, *more, **named),
+    )
     scorer = SimpleNamespace(name="large", needs_images=False, patcher=patcher(1001), score=lambda pool: pool.x0.mean((1, 2, 3)))
     warnings = tiny.group(flow_model, 1, tiny.empty_latent(flow_model), candidates=8, size=2, unary=scorer)[1]["warnings"]
     assert len([w for w in warnings if "do not fit into memory together and take turns" in w]) == 1

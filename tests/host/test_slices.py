@@ -6,6 +6,7 @@ import comfy.model_patcher
 import pytest
 import tiny
 import torch
+from group_inference.sampling import kept
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -56,6 +57,7 @@ def counted(work):
 
 def group(model, candidates, sampler_name="euler", ratio=0.0, **more):
     """A run that keeps all candidates up to the last step unless ratio says otherwise."""
+    kept.STORE.clear()
     tiny.group(model, 1, tiny.empty_latent(model, side=SIDE), candidates, 2, sampler_name=sampler_name, ratio=ratio, **more)
 
 
@@ -120,10 +122,11 @@ def test_the_count_sees_a_model_call_on_all_candidates(loaded, monkeypatch):
     assert growth(loaded, monkeypatch, 1000) > 3 * 8 * LATENT
 
 
-def test_a_pruned_candidate_holds_nothing(loaded, monkeypatch):
+def test_a_pruned_candidate_holds_what_is_kept_of_it_alone(loaded, monkeypatch):
+    """Its last x0, on the CPU, see kept.py."""
     allow(loaded, monkeypatch, ROWS)
     few, many = (at_calls(loaded, monkeypatch, lambda n=n: group(loaded, n, ratio=1.0))[-1] for n in (8, 16))
-    assert (many - few) / 8 < 0.1 * LATENT
+    assert (many - few) / 8 < 1.1 * LATENT
 
 
 class Decoder:
