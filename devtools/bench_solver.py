@@ -5,6 +5,7 @@ import gzip
 import os
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -27,6 +28,14 @@ SIZES = {
     512: (4, 256),
 }
 SCHEDULES = ((128, 64, 32, 16, 8, 4), (64, 7, 4))
+LARGE = [
+    ("sum", 4096, 64, 0, "float64"),
+    *(("sum", 10_000, n, 0, "float64") for n in (4, 20, 100)),
+    ("sum", 10_000, 20, 0, "float32"),
+    ("sum", 10_000, 220, 200, "float64"),
+    ("max_min", 10_000, 20, 0, "float64"),
+    ("log_det", 4096, 20, 0, "float64"),
+]
 WEIGHT = 1.5
 OTHERS_UP_TO = 64
 OTHERS_SECONDS = 5.0
@@ -130,13 +139,20 @@ def limits(seeds):
 
 
 def large():
-    import resource  # not on Windows
-
-    u, b = instance(4096, "clustered", 0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = select(u, b, 64, WEIGHT)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
-    print(f"4096 choose 64: {found.status} in {found.seconds:.2f} s, {grown:.2f} GiB more memory", flush=True)
+    """Memory is what numpy takes at its peak, beside the matrix that comes in, as a multiple of that one; the gap is gap_over_random."""
+    print(
+        f"{'objective':10}{'M':>6}{'n':>5}{'pinned':>8}  {'numbers':9}{'status':10}{'s':>8}{'processor s':>13}{'gap/random':>12}{'memory':>9}"
+    )
+    for objective, items, n, pinned, kind in LARGE:
+        unary, pairwise = instance(items, "clustered", 0)
+        pairwise = pairwise.astype(kind, copy=False)
+        tracemalloc.start()
+        started = time.process_time()
+        found = select(unary, pairwise, n, WEIGHT, objective=objective, pinned=range(pinned))
+        worked, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1] / pairwise.nbytes
+        tracemalloc.stop()
+        row = f"{objective:10}{items:6}{n:5}{pinned:8}  {kind:9}{found.status:10}{found.seconds:8.2f}{worked:13.2f}"
+        print(f"{row}{100 * found.gap_over_random:11.1f}%{peak:8.2f}x", flush=True)
 
 
 def set_objectives(seeds):

@@ -49,7 +49,7 @@ class Growth:
         self.free = self.free[keep]
         if len(self.free) == self.left:
             self.bound = self.value
-        return normal(u[self.free], w[np.ix_(self.free, self.free)])[2]
+        return normal(u[self.free], w[np.ix_(self.free, self.free)], self.clock)[2]
 
     def prove(self, most_nodes):
         """Search depth first until all is decided, the clock's limit or `most_nodes`."""

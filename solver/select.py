@@ -6,6 +6,7 @@
 Parmar et al., "Scaling Group Inference for Diverse and High-Quality Generation", arXiv 2508.15773.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,9 @@ from .growth import Growth
 from .highs import installed
 from .local_search import improve, incumbent, value_of
 from .objective import marginals
+from .pieces import between, tiles, weighted
 from .presolve import equalised, normal, relevant
 from .proof import prove
-from .relaxation import subproblem
 from .set_functions import LogDet, MaxMin
 
 ENGINES = ("auto", "highs", "heuristic")
@@ -27,6 +28,8 @@ SET_FUNCTIONS = {"max_min": MaxMin, "log_det": LogDet}
 OBJECTIVES = ("sum", *SET_FUNCTIONS)
 # Beyond this, one bound takes longer than a round may: the eigenvalues of M x M numbers.
 MOST_ITEMS_TO_PROVE = 1024
+# Beyond this the Cholesky factor that log_det needs, a step that cannot be interrupted, takes more than a second; of 10,000 items 30.
+MOST_ITEMS_LOG_DET = 4096
 # Beyond this HiGHS does not get past the first relaxation of the linearised program within minutes.
 MOST_ITEMS_LINEARISED = 256
 # By `dev.py bench solver`: where growing has not proven max_min after so many nodes times n, HiGHS will sooner, unless few are
@@ -65,6 +68,14 @@ class Selection:
     seconds: float
 
 
+def check_size(objective, items):
+    """Raises ValueError for more items than a selection by this objective can be made from."""
+    if objective == "log_det" and items > MOST_ITEMS_LOG_DET:
+        raise ValueError(
+            f"The objective log_det is for at most {MOST_ITEMS_LOG_DET} items, and here are {items}: choose another objective, or fewer of them first."
+        )
+
+
 def select(
     unary, pairwise, n, weight=1.0, time_limit=1.0, engine="auto", node_limit=None, start=None, pinned=(), banned=(), objective="sum",
     check=None,
@@ -78,38 +89,42 @@ def select(
     of an earlier selection to improve on. pinned, banned: indices that are or are not chosen. objective: "sum" over all pairs, or one
     of the whole group, in set_functions.py: "max_min" of the smallest distance, "log_det" of the similarities (not with
     engine="highs"). check: called between steps, many times a second; what it raises ends the call and comes through.
+    Nothing is proven of more than 1024 items. Takes the memory of [M, M] float64 beside `pairwise`, twice for a set function.
     Raises ValueError, naming the input, for wrong shapes, values that are not finite or too large to be summed, n outside 1..M, a
     pairwise matrix that is not symmetric, a negative weight or time_limit, an unknown engine or objective, engine "highs" without the
-    package highspy, or pins and bans that leave no selection.
+    package highspy, pins and bans that leave no selection, or "log_det" of more than 4096 items.
     """
     clock = Clock(time_limit, check)
-    u, b = _checked(unary, pairwise, n, weight, time_limit)
+    u, b = _checked(unary, pairwise, n, weight, time_limit, clock)
     pinned, free = _free_items(len(u), n, pinned, banned)
     for name, value, known in (("engine", engine, ENGINES), ("objective", objective, OBJECTIVES)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value}.")
+    check_size(objective, len(u))
     if engine == "highs" and objective == "log_det":
         raise ValueError("engine highs cannot solve the objective log_det, which is not linear: use engine auto.")
     if engine == "highs" and not installed():
         raise ValueError("engine highs needs the package highspy, which is not installed: pip install highspy, or use engine auto.")
-    if n - len(pinned) == len(free):
-        pinned, free = np.union1d(pinned, free), free[:0]
-    clock.check()
-    w = weight * b
+    if n in (len(pinned), len(pinned) + len(free)):  # nothing to choose
+        pinned, free = np.union1d(pinned, free[: n - len(pinned)]), free[:0]
     earlier = None if start is None else np.flatnonzero(np.isin(free, np.asarray(start)))
-    program = *subproblem(u, w, pinned, free)[1:], n - len(pinned), earlier
-    clock.check()
+    gain = u[free] + (weight * between(b, free, pinned)).sum(1)
     limits = engine, clock, np.inf if node_limit is None else node_limit
+    # What `weighted` makes has no name here, so that its memory is free again when it has served.
     if objective == "sum":
-        found, gap, *how = _best_sum(*program, *limits)
+        found, gap, *how = _best_sum(gain, weighted(b, weight, free, clock), n - len(pinned), earlier, *limits)
         chosen = np.concatenate([pinned, free[found]])
-        best, mean = value_of(u, w, chosen), mean_of_random(u, w, n)
     else:
-        level = float(np.median(u))
-        growth = Growth(SET_FUNCTIONS[objective](u - level, b, n, weight), pinned, free, n, clock)
-        chosen, gap, *how = _best_set(growth, w, program, *limits)
+        rough = free[incumbent(gain, weighted(b, weight, free, clock), n - len(pinned), earlier, clock)] if len(free) else free
+        level, b = float(np.median(u)), weighted(b, 1.0, np.arange(len(u)), clock)
+        growth = Growth(SET_FUNCTIONS[objective](u - level, b, n, weight, clock), pinned, free, n, clock)
+        chosen, gap, *how = _best_set(growth, b, weight, rough, *limits)
+    w = weight * between(b, chosen, chosen)
+    if objective == "sum":
+        best, mean = value_of(u[chosen], w, np.arange(n)), mean_of_random(u, b, weight, n, clock)
+    else:
         best, mean = growth.value + n * level, mean_of_draws(growth, len(u), n) + n * level
-    order = np.lexsort((chosen, -marginals(u, w, chosen)))
+    order = np.lexsort((chosen, -marginals(u[chosen], w)))
     indices, bound = tuple(int(i) for i in chosen[order]), best + gap
     shares = (gap / abs(value) if value else 0.0 for value in (best, best - mean))
     return Selection(indices, best, bound, bound - best, *shares, *how, clock.passed())
@@ -119,22 +134,21 @@ def _best_sum(u, w, n, start, engine, clock, node_limit):
     """(chosen, gap, status, engine, nodes) of the program without pins and bans."""
     if n == 0:
         return np.arange(0), 0.0, "optimal", "trivial", 0
-    u, w, unit = normal(u, w)
-    clock.check()
+    u, w, unit = normal(u, w, clock)
     chosen = incumbent(u, w, n, start, clock)
-    clock.check()
-    items, among, bound = relevant(u, w, n, chosen)
+    items, least, bound = relevant(u, w, n, chosen, clock)
     if engine == "heuristic" or len(u) > MOST_ITEMS_TO_PROVE or (engine == "highs" and len(items) > MOST_ITEMS_LINEARISED):
         return chosen, (bound - value_of(u, w, chosen)) * unit, "heuristic", "heuristic", 0
     open_ = bound - value_of(u, w, chosen) if n < len(items) else 0.0
     exact_u, exact_w = u[items], w[np.ix_(items, items)]
-    clock.check()
-    u, w, finer = normal(exact_u, among)
+    among = np.maximum(exact_w, least)
+    np.fill_diagonal(among, 0.0)
+    u, w, finer = normal(exact_u, among, clock)
     exact_u, exact_w, open_, unit, tolerance = exact_u / finer, exact_w / finer, open_ / finer, unit * finer, TOLERANCE * n
     chosen, decided, noise, nodes = np.searchsorted(items, chosen), "bound", 0.0, 0
     bound = value_of(u, w, chosen) + open_
     if open_ > 2 * tolerance:
-        equal, noise = equalised(w, n)
+        equal, noise = equalised(w, n, clock)
         if engine == "highs":
             found, limit = linearised.solve(u, equal, n, chosen, clock)
             decided = "highs"
@@ -149,16 +163,17 @@ def _best_sum(u, w, n, start, engine, clock, node_limit):
     return items[chosen], *_judged(bound - value_of(u, w, chosen), unit, 2 * (tolerance + noise)), decided, nodes
 
 
-def _best_set(growth, w, program, engine, clock, node_limit):
-    """The same of a set function, from Growth; w: all distances; program: the sum's without pins and bans, for a start."""
+def _best_set(growth, b, weight, rough, engine, clock, node_limit):
+    """The same of a set function, from Growth; b: all distances; rough: what goes with the pinned for a start."""
     if growth.left == 0:
         return growth.chosen, 0.0, "optimal", "trivial", 0
-    growth.improve(np.concatenate([growth.pinned, growth.free[incumbent(*program, clock)]]))
+    growth.improve(np.concatenate([growth.pinned, rough]))
     if engine == "heuristic" or len(growth.function.u) > MOST_ITEMS_TO_PROVE:
         return growth.chosen, growth.bound - growth.value, "heuristic", "heuristic", 0
-    unit, by_distance, decided = growth.narrow(w), isinstance(growth.function, MaxMin), "bound"
+    w, by_distance, decided = weight * b, isinstance(growth.function, MaxMin), "bound"
+    unit = growth.narrow(w)
     # Values hold scores that all groups share, which may leave less than the tolerance of their precision.
-    growth.tolerance = max(TOLERANCE * growth.n * unit, 1e-15 * abs(growth.value))
+    growth.tolerance = max(TOLERANCE * growth.n * unit, 1e-15 * abs(growth.value), 4 * growth.n * math.ulp(0.0))
     if engine == "auto" and growth.open:
         hand_over = by_distance and installed() and (len(growth.free) <= MANY or growth.left >= FEW)
         growth.prove(min(node_limit, MOST_GROWN // growth.n) if hand_over else node_limit)
@@ -166,7 +181,7 @@ def _best_set(growth, w, program, engine, clock, node_limit):
     if by_distance and growth.open and growth.nodes < node_limit and clock.left() > 0:
         thresholds.prove(growth, clock)
         decided = "highs"
-    kind, u = kinds(normal(growth.function.u, w)[1])[growth.free], growth.function.u[growth.free]
+    kind, u = kinds(normal(growth.function.u, w, clock)[1])[growth.free], growth.function.u[growth.free]
     chosen = np.concatenate([growth.pinned, growth.free[first_copies(kind, u, np.isin(growth.free, growth.chosen))]])
     growth.offer(chosen, growth.value_of(chosen))
     return chosen, *_judged((growth.bound - growth.value) / unit, unit, 2 * growth.tolerance / unit), decided, growth.nodes
@@ -179,10 +194,12 @@ def _judged(gap, unit, tolerance):
     return max(0.0, gap) * unit, "optimal" if gap <= tolerance else "gap"  # less than 0 is rounding
 
 
-def mean_of_random(u, w, n):
+def mean_of_random(u, b, weight, n, clock):
     """The expected objective of n items drawn at random."""
-    items = len(u)
-    return float(u.sum() * n / items + w.sum() / 2 * n * (n - 1) / max(1, items * (items - 1)))
+    items, pairs = np.arange(len(u)), 0.0
+    for rows, columns in tiles(len(u), clock):
+        pairs += (weight * between(b, items[rows], items[columns])).sum() * (1 if rows == columns else 2)
+    return float(u.sum() * n / len(u) + pairs / 2 * n * (n - 1) / max(1, len(u) * (len(u) - 1)))
 
 
 def mean_of_draws(growth, items, n):
@@ -191,8 +208,10 @@ def mean_of_draws(growth, items, n):
     return np.mean([growth.value_of(draws.permutation(items)[:n]) for _ in range(RANDOM_GROUPS)])
 
 
-def _checked(unary, pairwise, n, weight, time_limit):
-    u, b = np.asarray(unary, dtype=np.float64), np.array(pairwise, dtype=np.float64)
+def _checked(unary, pairwise, n, weight, time_limit, clock):
+    """(u, b): as arrays, float64, and float32 where pairwise is; not copied where they are such."""
+    u, b = np.asarray(unary, dtype=np.float64), np.asarray(pairwise)
+    b = b if b.dtype == np.float32 else np.asarray(b, dtype=np.float64)
     if u.ndim != 1 or len(u) == 0:
         raise ValueError(f"unary must be a vector of M scores, not of shape {u.shape}.")
     if b.shape != (len(u), len(u)):
@@ -203,20 +222,32 @@ def _checked(unary, pairwise, n, weight, time_limit):
         raise ValueError(f"weight must be a finite number that is not negative, not {weight}.")
     if not time_limit >= 0:
         raise ValueError(f"time_limit must be a number of seconds that is not negative, not {time_limit}.")
-    np.fill_diagonal(b, 0.0)
-    for name, values in (("unary", u), ("pairwise", b)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds values that are not finite: drop those items first.")
-    highest, widest = float(np.abs(u).max()), float(np.abs(b).max())
+    if not np.isfinite(u).all():
+        raise ValueError("unary holds values that are not finite: drop those items first.")
+    highest = float(np.abs(u).max())
     if highest * len(u) > LARGEST:
         raise ValueError(f"unary holds a score of {highest:.3g}, and sums of such leave the range of numbers: scale the scores down.")
-    if not max(widest, widest * weight) * len(u) ** 2 <= LARGEST:
-        raise ValueError(
-            f"pairwise holds {widest:.3g}, and sums of weight ({weight:.3g}) times such leave the range of numbers: lower the weight (lambda) or scale the distances down."
-        )
-    if np.abs(b - b.T).max() > 1e-6 * np.abs(b).max():
+    _check_pairs(b, weight, clock)
+    return u, b
+
+
+def _check_pairs(b, weight, clock):
+    widest = apart = 0.0
+    for rows, columns in tiles(len(b), clock):
+        there, back = b[rows, columns].astype(np.float64), b[columns, rows].T
+        if rows == columns:
+            np.fill_diagonal(there, 0.0)
+            back = there.T
+        most = float(np.maximum(np.abs(there), np.abs(back)).max())
+        if not np.isfinite(most):
+            raise ValueError("pairwise holds values that are not finite: drop those items first.")
+        if not max(most, most * weight) * len(b) ** 2 <= LARGEST:
+            raise ValueError(
+                f"pairwise holds {most:.3g}, and sums of weight ({weight:.3g}) times such leave the range of numbers: lower the weight (lambda) or scale the distances down."
+            )
+        widest, apart = max(widest, most), max(apart, float(np.abs(there - back).max()))
+    if apart > 1e-6 * widest:
         raise ValueError("pairwise must be symmetric: b[i, j] and b[j, i] are one distance.")
-    return u, (b + b.T) / 2
 
 
 def _free_items(items, n, pinned, banned):

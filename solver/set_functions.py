@@ -6,6 +6,9 @@ u: [M], b: [M, M] symmetric with zero diagonal and not weighted, n: size of the 
 
 import numpy as np
 
+from .pieces import pieces
+from .presolve import reach
+
 RIDGE = 1e-6
 
 
@@ -17,13 +20,12 @@ class MaxMin:
     most: what they add at most.
     """
 
-    def __init__(self, u, b, n, weight):
-        self.u, self.b = u, weight * b * (n * (n - 1) / 2)
+    def __init__(self, u, b, n, weight, clock):
+        self.u, self.b = u, np.empty_like(b)
+        for rows in pieces(len(u), clock):
+            self.b[rows] = weight * b[rows] * (n * (n - 1) / 2)
         # n - 1 others of a group lie at least its smallest distance away from each member.
-        others = self.b.copy()
-        np.fill_diagonal(others, -np.inf)
-        reach = np.partition(others, len(u) - n + 1, axis=1)[:, len(u) - n + 1] if n > 1 else np.zeros(len(u))
-        self.most = float(np.sort(reach)[-n])
+        self.most = float(np.sort(reach(u, self.b, n, clock)[1])[-n]) if n > 1 else 0.0
 
     def start(self):
         return 0.0, self.most, np.full(len(self.u), self.most)
@@ -58,12 +60,13 @@ class LogDet:
     distances add at most. A state is (value, rows of the Cholesky factor, what is left of each item's variance).
     """
 
-    def __init__(self, u, b, n, weight):
+    def __init__(self, u, b, n, weight, clock):
         b = np.maximum(b, 0.0)
         mean = b.sum() / max(1, len(u) * (len(u) - 1))
         kernel, ridge = np.exp(-b / mean) if mean > 0 else np.ones_like(b), RIDGE
         # Entries are at most 1, so a ridge as large as their number is enough.
         while True:
+            clock.check()
             self.kernel = (kernel + ridge * np.eye(len(u))) / (1 + ridge)
             try:
                 np.linalg.cholesky(self.kernel)

@@ -22,6 +22,7 @@ from group_inference.scorers.motion import Motion
 from group_inference.scorers.pool import Pool, squared_distance
 from group_inference.scorers.structure import Edges
 from group_inference.solver import mean_weight, standard_distances, standard_scores
+from group_inference.solver.clock import Clock
 from group_inference.solver.set_functions import LogDet
 
 
@@ -69,7 +70,7 @@ def worth(kind, u, b, weight, group, fixed):
     if kind == "max_min":
         return quality + weight * size * (size - 1) / 2 * min(pairs)
     if kind == "log_det":
-        function = LogDet(np.zeros(count + fixed), b, size, weight)
+        function = LogDet(np.zeros(count + fixed), b, size, weight, Clock())
         return quality + function.price * np.linalg.slogdet(function.kernel[np.ix_(members, members)])[1]
     return quality + weight * sum(pairs)
 

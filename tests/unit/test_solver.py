@@ -125,7 +125,7 @@ def test_set_objectives_against_brute_force(items, data, family, weight, seed):
     def smallest(group):
         return unary[list(group)].sum() + weight * len(pairs) * min((pairwise[group[i], group[j]] for i, j in pairs), default=0)
 
-    function = LogDet(unary, pairwise, n, weight)
+    function = LogDet(unary, pairwise, n, weight, Clock())
     kernel, price, most = function.kernel, function.price, function.most
     volume = lambda group: unary[list(group)].sum() + most + price * np.linalg.slogdet(kernel[np.ix_(group, group)])[1]
     scale = max(1.0, np.abs(unary).max(), weight * np.abs(pairwise).max() * len(pairs))
@@ -156,7 +156,7 @@ def test_similarities_stay_positive_definite_whatever_the_distances():
     pairwise = np.abs(instance(20, "not concave", 1)[1])
     np.fill_diagonal(pairwise, 0)
     assert np.linalg.eigvalsh(np.exp(-pairwise / pairwise[np.triu_indices(20, 1)].mean()))[0] < -1e-3
-    assert np.linalg.eigvalsh(LogDet(np.zeros(20), pairwise, 3, 1.0).kernel)[0] > 0
+    assert np.linalg.eigvalsh(LogDet(np.zeros(20), pairwise, 3, 1.0, Clock()).kernel)[0] > 0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

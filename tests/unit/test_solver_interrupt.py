@@ -32,6 +32,7 @@ def hard(items, objective):
     ("highs", "sum", 64, 8), ("highs", "sum", 256, 64),
     ("auto", "max_min", 256, 32), ("auto", "max_min", 1024, 32), ("highs", "max_min", 256, 16), ("highs", "max_min", 1024, 32),
     ("auto", "log_det", 256, 64), ("auto", "log_det", 1024, 16), ("heuristic", "sum", 2048, 1024), ("heuristic", "log_det", 1024, 512),
+    ("auto", "sum", 4096, 1024), ("auto", "max_min", 4096, 256),
 ])  # fmt: skip
 def test_an_interruption_comes_through_at_once(engine, objective, items, n):
     unary, pairwise = hard(items, objective)
