@@ -17,7 +17,7 @@ MOST_AT_ONCE, SIDE = 512, 256
 # Pictures that are in memory at a time where they come one by one.
 CHUNK = 16
 # Matrices of M x M float64 that comparing and selecting take at their peak (`dev.py bench folder`).
-MATRICES = 7
+MATRICES = 4
 
 
 class Said(NamedTuple):
@@ -40,9 +40,10 @@ def scores(scorer, pool, count):
     return _numbers(scorer, pool, (count,)).double().cpu().numpy()
 
 
-def distances(scorer, pool, count, fixed):
-    """[M + F, M + F], with the FixedMembers after the candidates; float32 where the scorer answers so, for large pools, else float64."""
-    found = _numbers(scorer, pool, (count + fixed.count,) * 2, fixed.score).cpu()
+def distances(scorer, pool, count, fixed, ask=None):
+    """[M + F, M + F], with the FixedMembers after the candidates; float32 where the scorer answers so, for large pools, else float64.
+    ask: as `fixed.score`, which it replaces."""
+    found = _numbers(scorer, pool, (count + fixed.count,) * 2, ask or fixed.score).cpu()
     return (found if found.dtype == torch.float32 else found.double()).numpy()
 
 
@@ -85,9 +86,12 @@ class Stream:
     def __init__(self, objective, most, longest, x0=None, text=""):
         self.fixed, self.most, self.longest, self.x0, self.text = objective.fixed, most, longest, x0, text
         self.unary, self.pairwise = terms(objective.unary), terms(objective.pairwise)
-        self.by_rows = [s for s, _ in self.pairwise if s.needs_images and hasattr(s, "between")]
-        self.at_once = [s for s, _ in self.pairwise if s.needs_images and s not in self.by_rows]
-        self.marks, self.rows, self.given = {id(s): [] for s, _ in self.unary}, {}, {}
+        # One that is connected several times is asked once.
+        looking = lambda kind: {id(s): s for s, _ in kind if s.needs_images}.values()
+        self.each = list(looking(self.unary))
+        self.by_rows = [s for s in looking(self.pairwise) if hasattr(s, "between")]
+        self.at_once = [s for s in looking(self.pairwise) if not hasattr(s, "between")]
+        self.marks, self.rows, self.given = {id(s): [] for s in self.each}, {}, {}
         self.waiting, self.small, self.count = [], [], 0
         for scorer in objective.scorers:
             if not (scorer.needs_images or x0 is not None or isinstance(scorer, Given)):
@@ -115,23 +119,28 @@ class Stream:
         unary = [
             (s, weight, np.concatenate(self.marks[id(s)]) if s.needs_images else scores(s, latents, self.count)) for s, weight in self.unary
         ]
-        pairwise = [(s, weight, self._between(s, seen if s.needs_images else latents)) for s, weight in self.pairwise]
-        return Said(unary, pairwise)
+        different = {id(s): s for s, _ in self.pairwise}
+        found = {key: self._between(s, seen if s.needs_images else latents) for key, s in different.items()}
+        return Said(unary, [(s, weight, found[id(s)]) for s, weight in self.pairwise])
 
     def _look(self):
         for _, alike in groupby(self.waiting, key=lambda picture: picture.shape):
             pool = Pool(torch.stack(list(alike)), text=self.text)
-            for scorer, _ in self.unary:
-                if scorer.needs_images:
-                    self.marks[id(scorer)].append(scores(scorer, pool, len(pool.images)))
+            for scorer in self.each:
+                self.marks[id(scorer)].append(scores(scorer, pool, len(pool.images)))
             for scorer in self.by_rows:
-                self._keep(scorer, _named(scorer, lambda scorer=scorer, pool=pool: scorer.rows(pool)))
+                self._keep(scorer, _named(scorer, lambda scorer=scorer, pool=pool: scorer.rows(pool)), len(pool.images))
             if self.at_once:
                 self.small.append(resized(pool.images, (SIDE, SIDE)))
         self.waiting = []
 
-    def _keep(self, scorer, found):
-        """Rows behind those that are there; memory is taken once, for all there may be."""
+    def _keep(self, scorer, found, count):
+        """Rows of so many pictures behind those that are there; memory is taken once, for all there may be."""
+        shape = tuple(getattr(found, "shape", ()))
+        if len(shape) != 2 or len(found) != count or (id(scorer) in self.rows and shape[1] != self.rows[id(scorer)][1].shape[1]):
+            raise ValueError(
+                f"The scorer {scorer.name} has rows of the shape {shape} for {count} pictures, not of [{count}, D] with one D."
+            )
         if id(scorer) not in self.rows:
             self._check_memory(scorer, found.shape[1])
             self.given[id(scorer)] = _named(scorer, lambda: self.fixed.rows(scorer, self.longest))
@@ -151,9 +160,10 @@ class Stream:
             )
 
     def _between(self, scorer, pool):
-        if scorer not in self.by_rows:
+        if id(scorer) not in self.rows:
             return distances(scorer, pool, self.count, self.fixed)
         _, rows = self.rows.pop(id(scorer))
         if self.fixed.count:
             rows[self.count : self.count + self.fixed.count] = self.given[id(scorer)]
-        return _named(scorer, lambda: scorer.between(rows[: self.count + self.fixed.count])).cpu().numpy()
+        between = lambda scorer, pool: scorer.between(rows[: self.count + self.fixed.count])
+        return distances(scorer, Pool(None), self.count, self.fixed, between)

@@ -62,6 +62,7 @@ PAIRWISE = {
     "color": lambda: ColorHistogram("lab"),
     "edges": Edges,
     "both": lambda: Combined([(ColorHistogram("rgb"), 1.0), (Edges(), 2.0)]),
+    "twice the same": lambda: (lambda edges: Combined([(edges, 1.0), (edges, 0.5)]))(Edges()),
     "different": lambda: DifferentFrom(Edges(), torch.stack([torch.from_numpy(x / 255).float() for x in drawn(2, seed=9)])),
 }
 
@@ -72,7 +73,8 @@ def test_a_folder_is_chosen_from_as_its_pictures_in_a_batch(host_folders, pairwi
     images = drawn(37)  # more than are looked at together
     save(host_folders / "input" / "cats", images)
     batch = torch.stack([torch.from_numpy(image / 255).float() for image in images])
-    scorers = {"pairwise": PAIRWISE[pairwise](), "unary": QualityFloor(Bright(), 0.3)}
+    bright = Bright()
+    scorers = {"pairwise": PAIRWISE[pairwise](), "unary": Combined([(QualityFloor(bright, 0.3), 1.0), (bright, 1.0), (bright, 2.0)])}
     (chosen,), _, indices, report, rejected, others, _, said = select(folder=["cats"], objective=objective, **scorers)
     expected = select(images=[batch], objective=objective, **scorers)
     assert indices == expected[2] and torch.allclose(chosen, expected[0][0], atol=1e-6) and chosen.shape == (3, 40, 28, 3)
@@ -246,6 +248,30 @@ def test_rows_that_do_not_fit_the_memory_are_refused_after_a_few_pictures(host_f
         select(2, Patches(), folder=["cats"])
     assert len(looked) == ask.CHUNK
     assert len(select(2, Edges(), folder=["cats"])[2]) == 2
+
+
+def test_another_packs_rows_are_looked_at(host_folders):
+    class Odd(Edges):
+        name = "odd"
+
+        def __init__(self, *shape):
+            self.shape = shape
+
+        def rows(self, pool):
+            return torch.zeros(self.shape)
+
+    class Half(Edges):
+        name = "half"
+
+        def between(self, rows):
+            return torch.zeros(1, 1)
+
+    save(host_folders / "input" / "cats", drawn(3))
+    for shape in ((3,), (2, 5), (3, 2, 2), ()):
+        with pytest.raises(ValueError, match=r"The scorer odd has rows of the shape .* for 3 pictures, not of \[3, D\] with one D"):
+            select(2, Odd(*shape), folder=["cats"])
+    with pytest.raises(ValueError, match=r"The scorer half answered with numbers of the shape \(1, 1\) instead of \(3, 3\)"):
+        select(2, Half(), folder=["cats"])
 
 
 def test_progress_and_interrupt(host_folders, monkeypatch):
