@@ -22,15 +22,16 @@ GARDEN = {
     "2": ("CLIPTextEncode", {"clip": ["1", 1], "text": "red tulips"}),
     "3": ("CLIPTextEncode", {"clip": ["1", 1]}),
 }
+INPUTS = {"model": ["1", 0], "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0]}
+SETTINGS = {**INPUTS, "cfg": 3, "control_after_generate": "fixed"}
 
 
-def group(seed):
+def group(seed, **more):
     """Of the garden's pictures. Of a run that the host has done before nothing is said again, so each scene has its own seed."""
-    conditions = {"model": ["1", 0], "positive": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0]}
     return {
         **GARDEN,
         "4": ("EmptySD3LatentImage", {"width": 64, "height": 64}),
-        "5": ("GroupKSampler", {**conditions, "cfg": 3, "seed": seed, "control_after_generate": "fixed"}),
+        "5": ("GroupKSampler", SETTINGS | {"seed": seed} | more),
         "6": ("VAEDecode", {"samples": ["5", 0], "vae": ["1", 2]}),
     }
 
@@ -49,10 +50,25 @@ BOTH = {"scorers.scorer0": ["1", 0], "scorers.scorer1": ["2", 0]}
 SCENES = {
     "CombinePairwiseScorers": {"1": DIFFERENCE, "2": COLOR, "3": ("CombinePairwiseScorers", BOTH), "4": ("GroupKSampler", {"pairwise": ["3", 0]})},
     "CombineUnaryScorers": {"1": QUALITY, "2": AESTHETIC, "3": ("CombineUnaryScorers", BOTH), "4": ("GroupKSampler", {"unary": ["3", 0]})},
+    "DifferentFrom": {
+        **group(3, objective="log_det"),
+        "7": COLOR,
+        "8": ("DifferentFrom", {"pairwise": ["7", 0], "image": ["6", 0], "latent": ["5", 0]}),
+        "9": ("GroupKSampler", SETTINGS | {"seed": 3, "objective": "log_det", "pairwise": ["8", 0], "vae": ["1", 2], "banned": ["5", 1]}),
+        "10": ("VAEDecode", {"samples": ["9", 0], "vae": ["1", 2]}),
+        "11": ("PreviewImage", {"images": ["6", 0]}),
+        "12": ("PreviewImage", {"images": ["10", 0]}),
+    },
     "GardenLoader": GARDEN,
     "GroupKSampler": {**group(1), "7": ("PreviewImage", {"images": ["6", 0]})},
     "GroupReport": CUSTOM,
     "GroupSampler": CUSTOM,
+    "GroupSheet": {
+        **group(4, schedule="paper", starting_candidates=12, unary=["7", 0], pairwise=["8", 0], vae=["1", 2]),
+        "6": ("GroupSheet", {"reports.report0": ["5", 1], "vae": ["1", 2]}),
+        "7": ("UnaryScorer", {"scorer": "clip", "scorer.model": "garden-clip"}),
+        "8": COLOR,
+    },
     "PairwiseScorer": {"1": DIFFERENCE, "2": ("GroupKSampler", {"pairwise": ["1", 0]})},
     "QIPSelector": {
         "1": ("LoadImage", {"image": "flowers.png"}),
@@ -66,13 +82,13 @@ SCENES = {
     "UnaryScorer": {"1": QUALITY, "2": ("GroupKSampler", {"unary": ["1", 0]})},
 }  # fmt: skip
 # Ids of what is outside the picture.
-OUTSIDE = {"GroupKSampler": "1234", "GroupReport": "1", "SaveGroup": "1234"}
-RUN_FIRST = ("GroupKSampler", "SaveGroup")
+OUTSIDE = {"DifferentFrom": "1234567", "GroupKSampler": "1234", "GroupReport": "1", "GroupSheet": "123478", "SaveGroup": "1234"}
+RUN_FIRST = ("DifferentFrom", "GroupKSampler", "GroupSheet", "SaveGroup")
 
 
 def scene(name, number):
     """What help_pictures.mjs needs to know of it. No id comes twice: the frontend keeps pictures and choices by id over graphs."""
-    graph, outside = SCENES.get(name, {"1": (name, {})}), OUTSIDE.get(name, "")
+    graph, outside = SCENES.get(name, {"1": (name, {})}), {*OUTSIDE.get(name, "")}
     own = lambda i: f"{number}0{i}"
     linked = lambda inputs: {key: [own(value[0]), value[1]] if isinstance(value, list) else value for key, value in inputs.items()}
     api = {own(i): {"class_type": kind, "inputs": linked(inputs)} for i, (kind, inputs) in graph.items()}

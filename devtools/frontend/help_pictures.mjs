@@ -37,8 +37,7 @@ for (const [name, { graph, shown, runs }] of Object.entries(scenes)) {
   await page.evaluate(
     ([name, graph]) => {
       window.app.loadApiJson(graph, name);
-      // Away from the frontend's own bars.
-      Object.assign(window.app.canvas.ds, { scale: 0.75, offset: [200, 100] });
+      window.app.canvas.ds.scale = 0.75;
     },
     [name, graph],
   );
@@ -46,8 +45,13 @@ for (const [name, { graph, shown, runs }] of Object.entries(scenes)) {
   const linked = await page.evaluate(() => window.app.graph.links.size);
   const wanted = Object.values(graph).flatMap(node => Object.values(node.inputs)).filter(Array.isArray).length;
   if (linked !== wanted) throw new Error(`The picture of ${name} has ${linked} links, not ${wanted}: an input of its scene is not there.`);
-  // Once more, now that all nodes have their size.
-  await page.evaluate(() => window.app.graph.arrange());
+  await page.evaluate(shown => {
+    // Once more, now that all nodes have their size.
+    window.app.graph.arrange();
+    // Away from the frontend's own bars.
+    const places = shown.map(id => window.app.graph.getNodeById(id).pos);
+    window.app.canvas.ds.offset = [0, 1].map(axis => [300, 200][axis] - Math.min(...places.map(place => place[axis])));
+  }, shown);
   await page.waitForTimeout(500);
   if (runs) await run();
   await page.waitForTimeout(1500);
