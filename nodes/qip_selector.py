@@ -15,7 +15,7 @@ from ..sampling.notices import show_on_node
 from ..sampling.pictures import Batches, Folder
 from ..sampling.prompt_text import prompt_text
 from ..sampling.record import Run
-from ..sampling.seeds import Members
+from ..sampling.seeds import parse, refuse_both
 from ..sampling.summary import MOST_SEEDS, summary
 from ..scorers.combine import Given
 from .types import CATEGORY, SUMMARY, advanced_objective_inputs, objective_inputs, solver_input
@@ -116,8 +116,7 @@ class QIPSelector(io.ComfyNode):
             )
         check_size(n, count)
         names = image_seeds(seeds, count)
-        members = Members("", pinned[0], banned[0])
-        indices_of(members, names or range(count), n)  # said before anything is looked at
+        indices_of(pinned[0], banned[0], names, count, n)  # said before anything is looked at
         unary, pairwise = (next(iter(scorer), None) for scorer in (unary, pairwise))
         unary, pairwise = given("scores", scores, unary, (count,)), given("distances", distances, pairwise, (count, count))
         goal = Objective(unary, pairwise, lambda_score[0], objective[0], solver_time_limit[0], solver[0])
@@ -125,13 +124,14 @@ class QIPSelector(io.ComfyNode):
             raise ValueError(
                 "Nothing is connected to choose by: connect a Difference Scorer (color and structure need no download) or a Quality Scorer, scores or distances."
             )
+        goal.check_count(count)
         latents = join_latents(samples) if samples else None
         # Of a video with sound the pictures count.
         x0 = latents.unbind()[0] if samples and latents.is_nested else latents
         started = time.perf_counter()
         said, count = pictures.said(goal, x0, prompt_text()), pictures.count
         check_size(n, count)
-        pinned, banned = indices_of(members, names or range(count), n)  # broken files of a folder do not count
+        pinned, banned = indices_of(pinned[0], banned[0], names, count, n)  # broken files of a folder do not count
         choice = decide(said, goal, n, pinned, seconds=time.perf_counter() - started - pictures.reading, banned=banned)
         order, rest = choice.chosen, np.setdiff1d(np.arange(count), choice.chosen).tolist()
         run = record(pictures, goal, n, choice, names)
@@ -192,10 +192,12 @@ def check_size(n, count):
         raise ValueError(f"output_group_size ({n}) is larger than the number of images ({count}): lower it or connect more images.")
 
 
-def indices_of(members, names, n):
-    """Indices of the images that are pinned and banned, of which names are the seeds or numbers. Raises ValueError for what contradicts
-    itself or is not there."""
-    _, pinned, banned = members.named(0, 1)
+def indices_of(pinned, banned, seeds, count, n):
+    """Indices of the images that these texts name by their seeds, or by their numbers where there are none. Raises ValueError for what
+    contradicts itself or is not there."""
+    names = seeds or range(count)
+    pinned, banned = (parse(name, text, None if seeds else count) for name, text in (("pinned", pinned), ("banned", banned)))
+    refuse_both(pinned, banned)
     places = {name: place for place, name in enumerate(names)}
     for name, own in (("pinned", pinned), ("banned", banned)):
         if strange := [one for one in own if one not in places]:

@@ -13,7 +13,7 @@ from ..scorers.different_from import FixedMembers, around
 from ..scorers.latent import LatentDistance
 from ..scorers.pool import Pool
 from ..scorers.reliability import LATENTS, TRUSTED, along, check_curve, reliability, trusted_from
-from ..solver import SET_FUNCTIONS, Selection, mean_weight, select, standard_distances, standard_scores
+from ..solver import SET_FUNCTIONS, Selection, check_size, mean_weight, select, standard_scores, sum_of_distances
 from ..solver.highs import installed
 from .ask import of_pool
 from .inputs import check_numbers
@@ -55,6 +55,15 @@ class Objective:
             )
         if self.solver == "highs" and not installed():
             raise ValueError("solver highs needs the package highspy, which is not installed: pip install highspy, or set solver to auto.")
+
+    @property
+    def form(self):
+        """What the solver calls it."""
+        return self.kind if self.kind in SET_FUNCTIONS else "sum"
+
+    def check_count(self, count):
+        """Raise ValueError for more pictures than this objective can choose from."""
+        check_size(self.form, count)
 
     @property
     def scorers(self):
@@ -185,26 +194,20 @@ def decide(said, objective, n, pinned=(), progress=1.0, seconds=0.0, banned=()):
         )
     kept, out = (np.flatnonzero(np.isin(rows, np.array(named, dtype=int))) for named in (pinned, banned))
     n, weight, raw = min(n, len(rows) - len(out)), objective.weight, objective.kind == "paper"
-    u, b = np.zeros(len(both)), None
+    check = comfy.model_management.throw_exception_if_processing_interrupted
+    u, b = np.zeros(len(both)), sum_of_distances(pairwise, both, not raw, check, fixed)
     for _, share, scores in unary:
         u[: len(rows)] += share * (scores[rows] if raw else standard_scores(scores[rows]))
-    for share, distances in pairwise:
-        own = distances if finite.all() else distances[np.ix_(both, both)]
-        own = own.astype(np.float64) if raw else _standard(own, fixed)
-        own *= share
-        b = own if b is None else b + own
-    b = np.zeros((len(both), len(both))) if b is None else b
     trusted = [term for term in unary if worth[id(term[0])] >= TRUSTED]
     below = _below_floor(trusted, rows, [*kept, *out], len(rows) - len(out) - n)
-    form = objective.kind if objective.kind in SET_FUNCTIONS else "sum"
     if not (np.isfinite(u).all() and np.isfinite(b).all()):
         raise ValueError("The scorers' weighted sum leaves the range of numbers: lower the weights of the combined scorers.")
     shown = pairwise[0][-1] if len(pairwise) == 1 else _spread_out(b, both, len(finite)) if pairwise else None
-    if form == "max_min" and fixed:
+    if objective.form == "max_min" and fixed:
         b[len(rows) :, len(rows) :] = b.max(initial=0.0)  # no choice makes these more different from each other
     selection = select(
-        u, b, n + fixed, weight if raw else mean_weight(weight, n + fixed), objective.time_limit, objective.solver, objective=form,
-        pinned=[*kept, *range(len(rows), len(both))], banned=[*below, *out], check=comfy.model_management.throw_exception_if_processing_interrupted,
+        u, b, n + fixed, weight if raw else mean_weight(weight, n + fixed), objective.time_limit, objective.solver, objective=objective.form,
+        pinned=[*kept, *range(len(rows), len(both))], banned=[*below, *out], check=check,
     )  # fmt: skip
     names = [s.name for s, _, _ in unary]
     numbered = [f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name for i, name in enumerate(names)]
@@ -238,16 +241,6 @@ def _finite(unary, pairwise, fixed):
     if not known.all():
         raise ValueError(f"Picture {known.argmin()} (counted from 0) of Different From has no finite distance to the others: leave it out.")
     return finite
-
-
-def _standard(distances, fixed):
-    """Distances [M + F, M + F] over the spread of the candidates' pairs; where these have none, being one or all alike, over that of
-    all."""
-    own = distances[: len(distances) - fixed, : len(distances) - fixed]
-    scaled = standard_distances(own)
-    if not fixed:
-        return scaled
-    return distances * (scaled.max() / own.max()) if scaled.any() else standard_distances(distances)
 
 
 def _mean_of_pairs(distances, finite):

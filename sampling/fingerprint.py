@@ -13,13 +13,14 @@ TRANSIENT = {"conds", "inner_model", "loaded_models", "multigpu_thread_pool", "u
 
 
 class Fingerprint:
-    """digest: equal where all `parts` are, tensors by their numbers, containers, samplers and guiders by what they hold, models and all other
-    objects as themselves. Valid while these live: another object may get their place in memory."""
+    """digest: equal where all `parts` are, tensors by their numbers, containers, samplers and guiders by what they hold, models and all
+    other objects as themselves. Valid while these live: another object may get their place in memory."""
 
     def __init__(self, *parts):
         self._hash, self._referents, self._seen = hashlib.blake2b(digest_size=16), [], {}
         self._add(parts)
         self.digest = self._hash.hexdigest()
+        del self._hash, self._seen
 
     @property
     def valid(self):
@@ -34,7 +35,7 @@ class Fingerprint:
         elif getattr(value, "is_nested", False):
             self._add(value.unbind())
         elif isinstance(value, dict | list | tuple | CFGGuider | Sampler) and id(value) in self._seen:
-            self._say(self._seen[id(value)])  # objects may hold each other
+            self._say(self._seen[id(value)][0])  # objects may hold each other
         elif isinstance(value, CFGGuider | Sampler):
             self._see(value)
             self._add(vars(value))
@@ -64,7 +65,8 @@ class Fingerprint:
             self._itself(value)
 
     def _see(self, value):
-        self._seen[id(value)] = len(self._seen)
+        # Kept until all is added, so that nothing else gets its place in memory.
+        self._seen[id(value)] = len(self._seen), value
 
     def _say(self, *words):
         self._hash.update(repr(words).encode())

@@ -20,8 +20,8 @@ class GroupSampler(Sampler):
 
     Candidate i is what `sampler` alone gives with seed + i and batch size 1. schedule: see schedule.Schedule; a latent of B > 1 rows
     starts B candidates. objective: see choose.Objective. members: see seeds.Members. vae: for the pictures that are scored.
-    batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of a picture of
-    them all, for SamplerCustomAdvanced's second output.
+    batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of
+    a picture of them all, for SamplerCustomAdvanced's second output.
     Raises ValueError for what cannot work, before the model is called.
     """
 
@@ -54,7 +54,8 @@ class GroupSampler(Sampler):
         following = lambda count: [(seed + i) % SEEDS for i in range(count)]
         given = seeds or following(rows if rows > 1 else 0)
         plan = self.schedule.plan(len(given) or None, gone, self.objective, price)
-        starting = [s for s in dict.fromkeys([*(given or following(plan.start)), *pinned]) if s not in banned]
+        out = set(banned)
+        starting = [s for s in dict.fromkeys([*(given or following(plan.start)), *pinned]) if s not in out]
         if len(pinned) > plan.end:
             raise ValueError(f"pinned names {len(pinned)} seeds, but output_group_size is {plan.end}: pin fewer, or raise it.")
         if len(starting) < plan.end:

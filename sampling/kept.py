@@ -4,19 +4,23 @@ A pool belongs to one set-up (see fingerprint.py). Its candidates are exact: a l
 what is missing.
 """
 
+import logging
 import uuid
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import comfy.utils
 import folder_paths
+import safetensors
 import safetensors.torch
 import torch
 from comfy.nested_tensor import NestedTensor
 
 from ..scorers.pool import fitted
+from .notices import in_one_line
 from .preview import decode, first_tensor, paint
 from .scores import Scores
 from .trajectory import Known, StepDone
@@ -34,7 +38,8 @@ MOST_IN_MEMORY, MOST_IN_ALL = 512 * 2**20, 4 * 2**30
 @dataclass
 class Kept:
     """How far a candidate got. steps: the sampler's own numbers of those that it has done; guidance: after each of them, see
-    trajectory.Trajectory. Tensors are in the pool's `tensors` by (seed, row, index of the step or "result" or "picture")."""
+    trajectory.Trajectory. In the pool's `tensors` its x0 are by (seed, row, index of the step), pictures by that and "picture", and its
+    finished latent by (seed, row, "result")."""
 
     steps: list[int] = field(default_factory=list)
     guidance: list[float] = field(default_factory=list)
@@ -120,7 +125,8 @@ class KeptPool:
 
 
 class Tensors:
-    """Tensors by a tuple of words, on the CPU or, once put away, in a file."""
+    """Tensors by a tuple of words, on the CPU or, once put away, in a file. What the disk loses or does not take is gone, which costs
+    time and nothing else."""
 
     def __init__(self):
         self._held, self._file, self._there = {}, None, set()
@@ -133,8 +139,11 @@ class Tensors:
 
     def get(self, key):
         if key in self._there:
-            with safetensors.safe_open(self._file, "pt") as file:
-                return file.get_tensor(_name(key))
+            try:
+                with safetensors.safe_open(self._file, "pt") as file:
+                    return file.get_tensor(_name(key))
+            except (OSError, safetensors.SafetensorError) as e:
+                self._lose(e)
         return self._held.get(key)
 
     @property
@@ -145,14 +154,25 @@ class Tensors:
         """Into a file of the host's temp folder."""
         held = {key: self.get(key) for key in self._there} | self._held
         path = Path(folder_paths.get_temp_directory()) / f"group_pool_{uuid.uuid4().hex}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file({_name(key): tensor for key, tensor in held.items()}, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            safetensors.torch.save_file({_name(key): tensor for key, tensor in held.items()}, path)
+        except (OSError, safetensors.SafetensorError) as e:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            self._lose(e)
+            return
         self.drop()
         self._file, self._there, self.bytes = path, set(held), sum(tensor.nbytes for tensor in held.values())
 
+    def _lose(self, error):
+        logging.warning("What a group left is no longer kept, since the temp folder fails (%s).", in_one_line(error))
+        self.drop()
+
     def drop(self):
         if self._file:
-            self._file.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)
         self._held, self._file, self._there, self.bytes = {}, None, set(), 0
 
 
@@ -179,6 +199,7 @@ class Store:
                 pool.tensors.drop()
             pool = KeptPool(fingerprint, latent_format, shapes)
         self._pools[fingerprint.digest] = pool
+        self.trim()  # runs that were interrupted have left something too
         return pool
 
     def by_id(self, pool_id):

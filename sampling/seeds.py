@@ -31,6 +31,12 @@ def parse(name, text, rows=None, first=0):
     return list(found)
 
 
+def refuse_both(pinned, banned):
+    """Raise ValueError for a seed that is in both."""
+    if both := set(pinned) & set(banned):
+        raise ValueError(f"The seed {min(both)} is both pinned and banned: take it out of one of them.")
+
+
 def _seeds_of_report(text):
     if not str(text).lstrip().startswith("{"):
         return str(text)
@@ -58,8 +64,7 @@ class Members:
                 raise ValueError(
                     f"{name} names the seed {strange[0]}, but the {rows} rows of the latent have the seeds {first} to {(first + rows - 1) % SEEDS}: name one of these, or row 0 to {rows - 1}."
                 )
-        if both := set(pinned) & set(banned):
-            raise ValueError(f"The seed {min(both)} is both pinned and banned: take it out of one of them.")
+        refuse_both(pinned, banned)
         if both := set(seeds) & set(banned):
             raise ValueError(f"The seed {min(both)} is both in seeds and banned: take it out of one of them.")
         if seeds and (missing := set(pinned) - set(seeds)):

@@ -1,6 +1,7 @@
 """The contact sheet: every candidate with its seed, its scores and the step at which it left, drawn for people."""
 
 import math
+from textwrap import shorten
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -8,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from .record import left, row_of
 
 SIDE, MARGIN, FRAME, LINE = 192, 12, 4, 15
+# Of a setting's value: a prompt may be long, and lists of seeds.
+MOST_LETTERS = 40
 PAPER, INK, FAINT, CHOSEN = (24, 24, 27), (235, 235, 235), (150, 150, 155), (255, 196, 61)
 
 
@@ -50,7 +53,7 @@ def differences(reports):
     settings = [report["settings"] for report in reports]
     names = dict.fromkeys(name for own in settings for name in own)
     differing = [name for name in names if any(own.get(name) != settings[0].get(name) for own in settings)]
-    return [", ".join(f"{name} {own.get(name)}" for name in differing) for own in settings]
+    return [", ".join(f"{name} {shorten(str(own.get(name)), MOST_LETTERS)}" for name in differing) for own in settings]
 
 
 def _words(report, seed, look, chosen):
@@ -58,7 +61,7 @@ def _words(report, seed, look, chosen):
     name = f"row {row_of(report, seed)}" if report["settings"].get("rows", 1) > 1 else f"seed {seed}"
     scores = look["parts"] if look and look["parts"] else {report["settings"]["unary"]: look["unary"]} if look and look["unary"] else {}
     at = look["seeds"].index(seed) if look and seed in look["seeds"] else None
-    shown = [f"{name} {values[at]:.3g}" for name, values in scores.items() if at is not None and values[at] is not None]
+    shown = [f"{scorer} {values[at]:.3g}" for scorer, values in scores.items() if at is not None and values[at] is not None]
     when = "chosen" if chosen else f"left after step {look['step'] + 1} of {report['settings']['steps']}"
     return [name, when, " ".join(shown)]
 

@@ -36,20 +36,26 @@ def standard_distances(pairwise):
     return sum_of_distances([(1.0, np.asarray(pairwise, dtype=np.float64))], np.arange(len(pairwise)))
 
 
-def sum_of_distances(parts, rows, standard=True, check=None):
+def sum_of_distances(parts, rows, standard=True, check=None, fixed=0):
     """Sum of share * distances among `rows`, of pairs (share, distances [M, M]), each standard_distances or as it is; float64 [K, K].
-    Takes the memory of its answer. check: as in select."""
+    Takes the memory of its answer. check: as in select; fixed: how many of the last rows have no part in the spread, where the
+    others have one."""
     total, clock = np.zeros((len(rows), len(rows))), Clock(check=check)
     for share, b in parts:
-        largest = spread = 1.0
-        if standard:
-            largest = max([1e-300, *(float(np.abs(b[np.ix_(rows[some], rows)]).max()) for some in pieces(len(rows), clock))])
-            first, second = some_pairs(len(rows))
-            pairs = b[rows[first], rows[second]] / largest
-            spread = _spread(pairs, pairs)
+        largest, spread = _scale(b, rows[: len(rows) - fixed], clock) if standard else (1.0, 1.0)
+        if spread == np.inf and fixed:
+            largest, spread = _scale(b, rows, clock)
         for some in pieces(len(rows), clock):
-            total[some] += share * (b[np.ix_(rows[some], rows)] / largest / spread)
+            total[some] += share * (b[np.ix_(rows[some], rows)].astype(np.float64) / largest / spread)
     return total
+
+
+def _scale(b, rows, clock):
+    """(the largest distance among `rows`, the spread of their pairs in that unit)."""
+    largest = max([1e-300, *(float(np.abs(b[np.ix_(rows[some], rows)]).max()) for some in pieces(len(rows), clock))])
+    first, second = some_pairs(len(rows))
+    pairs = b[rows[first], rows[second]].astype(np.float64) / largest
+    return largest, _spread(pairs, pairs)
 
 
 def some_pairs(items):

@@ -230,3 +230,35 @@ def test_what_was_done_before_an_interrupt_is_not_done_again(flow_model, monkeyp
     kept.STORE.clear()
     _, fresh = run(flow_model, latent)
     assert told["known"] > 0 and told["seeds"] == fresh["seeds"] and taken < rows()
+
+
+def test_a_disk_that_fails_costs_what_was_kept_and_nothing_else(flow_model, monkeypatch, rows, tmp_path, caplog):
+    monkeypatch.setattr("folder_paths.get_temp_directory", lambda: str(tmp_path / "temp"))
+    monkeypatch.setattr(kept, "MOST_IN_MEMORY", 0)
+    latent = tiny.empty_latent(flow_model)
+    first, report = run(flow_model, latent)
+    (file,) = (tmp_path / "temp").iterdir()
+    file.write_bytes(b"no tensors")
+    again, told = run(flow_model, latent)
+    assert told["known"] == 0 and told["seeds"] == report["seeds"] and "temp folder fails" in caplog.text
+    assert torch.allclose(again["samples"], first["samples"], atol=1e-5)
+    (tmp_path / "none").write_text("a file where a folder should be")
+    monkeypatch.setattr("folder_paths.get_temp_directory", lambda: str(tmp_path / "none" / "temp"))
+    finished, _ = run(flow_model, latent, cfg=3.0)
+    assert finished["samples"].shape == (2, 16, 8, 8)
+
+
+def test_what_is_only_there_for_a_moment_is_not_taken_for_what_came_before():
+    """Two nested latents hand out lists that may get the same place in memory, one after the other."""
+
+    class Nested:
+        is_nested = True
+
+        def __init__(self, *parts):
+            self.parts = parts
+
+        def unbind(self):
+            return [part + 0 for part in self.parts]
+
+    one, other = torch.ones(3), torch.zeros(3)
+    assert Fingerprint(Nested(one), Nested(one)).digest != Fingerprint(Nested(one), Nested(other)).digest

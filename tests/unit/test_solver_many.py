@@ -7,7 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from group_inference.solver import objective as scales
-from group_inference.solver import pieces, select, some_pairs, standard_distances, sum_of_distances
+from group_inference.solver import pieces, select, standard_distances, sum_of_distances
+from group_inference.solver.objective import some_pairs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
