@@ -86,9 +86,10 @@ class Client:
         return json.loads(content) if content else None
 
     def submit(self, graph, **extra):
-        """Queue a graph in API form; its id. Raises HostError with the host's words if it is refused."""
+        """Queue a graph in API form; its id. Raises HostError with the host's words if it is refused, or a part of it is, without which
+        the host would run the rest."""
         answer = self.post("/prompt", {"prompt": graph, **extra})
-        if "prompt_id" not in answer:
+        if "prompt_id" not in answer or answer["node_errors"]:
             found = [
                 (i, node["class_type"], e["details"] or e["message"]) for i, node in answer["node_errors"].items() for e in node["errors"]
             ]

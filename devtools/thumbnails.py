@@ -20,6 +20,8 @@ SOURCES = {
     "sdxl_unclip": "likeness", "flux_kontext": "change", "qwen_image_edit": "change", "instruct_pix2pix": "change", "image_to_image": "change",
     "batch_of_pictures": "change", "wan_image_to_video": "change", "inpaint_any_model": "hole", "flux_fill": "hole",
 }  # fmt: skip
+# Whose pictures are of many things.
+OF_ALL = ("picture_folder", "several_prompts")
 # Workflows for a checkpoint, which the garden can run as they are, with the seed in a node of its own or not.
 AS_THEY_ARE = ("compare_lambda", "like_this_unlike_these", "next_four")
 WEIGHTS = {"clip-vit-base-patch32": "garden-clip", "dinov2-base": "garden-dinov2"}
@@ -67,6 +69,9 @@ def graph_of(name, number):
     graph["2"]["inputs"]["text"] = graph["5"]["inputs"]["scorer.text"] = words
     sampler |= {"seed": 100 * number}
     graph["1"]["inputs"]["habits"] = False
+    if name in OF_ALL:
+        graph["2"] = {"class_type": "GroupPrompts", "inputs": {"clip": ["1", 1], "text": "\n".join(PROMPTS)}}
+        graph["5"]["inputs"]["scorer.text"] = ""
     source = SOURCES.get(name)
     if not source:
         return graph, [["9"]]

@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflows"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+# Those that sample with models that are not here.
+SAMPLING = [name for name in NAMES if name not in ("garden", "picture_folder")]
 BLOCKS = sorted((ROOT / "subgraphs").glob("*.json"))
 
 

@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import shipped
+import torch
 from PIL import Image
 from shipped import ROOT
 
@@ -15,6 +17,8 @@ from devtools.host import HostError, host_in_use
 from devtools.server import Server, device_arguments
 
 FRONTEND = Path(__file__).resolve().parent / "frontend"
+# Of tests/architectures.py's SDXL, which every LoRA here changes.
+LAST_LAYER = (4, 64, 3, 3)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +28,8 @@ def server(tmp_path_factory):
     for directory, name in wanted:
         (folder / directory).mkdir(exist_ok=True)
         (folder / directory / name).touch()
+        if directory == "loras":
+            safetensors.torch.save_file({"lora_unet_out_2.diff": torch.full(LAST_LAYER, 0.05)}, folder / directory / name)
     for name, garden in (("clip-vit-base-patch32", "garden-clip"), ("dinov2-base", "garden-dinov2")):
         shutil.copytree(ROOT / "garden" / "weights" / garden, folder / "group_scorers" / name)
     shutil.copytree(ROOT / "tests" / "workflows" / "tiny_pack", folder / "custom_nodes" / "tiny_pack")

@@ -46,7 +46,7 @@ def note_of(name):
     return "".join(node["widgets_values"][0] for node in shipped.browser_form(name)["nodes"] if node["type"] == "MarkdownNote")
 
 
-@pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
+@pytest.mark.parametrize("name", shipped.SAMPLING)
 def test_its_note_says_what_it_costs(name):
     nodes = shipped.api_form(name).values()
     inputs = {key: value for node in nodes for key, value in node["inputs"].items() if not isinstance(value, list)}

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import shipped
+from group_inference.sampling.wildcards import expanded
 from PIL import Image
 
 # So many candidates that of those that a group leaves another one can be chosen.
@@ -48,9 +49,23 @@ SHOWN = ("PreviewAny", "PreviewImage", "GroupSheet")
 PASSED_ON = {"GroupSampler": "sampler", "GroupReport": "latent", "RebatchLatents": "latents"}
 
 
+def chain(graph, i):
+    """[(link to the text encoder, prompt)] of a Group Prompts and those behind it."""
+    inputs = graph[i]["inputs"]
+    text = graph[inputs["text"][0]]["inputs"]["value"] if isinstance(inputs["text"], list) else inputs["text"]
+    return [(inputs["clip"], line) for line in expanded(text, CANDIDATES)] + (chain(graph, inputs["more"][0]) if "more" in inputs else [])
+
+
 def alone(graph, seed, row):
     """The graph with the host's sampler alone in the place of each group, for one seed."""
     graph = copy.deepcopy(graph)
+    variants = {i: chain(graph, i) for i in of_class(graph, "GroupPrompts")}
+    for i, prompts in variants.items():
+        clip, text = prompts[row % len(prompts)]
+        graph[i] = {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": text}}
+    for node in of_class(graph, "SaveGroup").values():
+        node["class_type"] = "SaveImage"
+        del node["inputs"]["report"]
     for i in of_class(graph, *SHOWN):
         del graph[i]
     for node in of_class(graph, "RandomNoise").values():
@@ -74,14 +89,16 @@ def alone(graph, seed, row):
 
 def run(server, graph):
     """(reports, saved files, for each report, or once: decoded pictures or frames of videos [.., H, W, 3] in 0..255)"""
-    shown = of_class(graph, "PreviewAny")
+    shown = {
+        i: node for i, node in of_class(graph, "PreviewAny").items() if graph[node["inputs"]["source"][0]]["class_type"] != "GroupPrompts"
+    }
     # Groups are decoded in the order of their reports, and before anything else is.
     seen = {f"seen {i}": i for i in sorted(of_class(graph, "VAEDecode"), key=int)[: max(1, len(shown))]}
     graph = {**graph, **{name: {"class_type": "PreviewImage", "inputs": {"images": [i, 0]}} for name, i in seen.items()}}
     entry = server.wait(server.submit(graph))
     assert server.error(entry) is None
     pictures = [np.stack([np.asarray(picture) for picture in server.pictures(entry, name)]).astype(int) for name in seen]
-    saved = [file for node in of_class(graph, "SaveImage", "SaveVideo") for file in entry["outputs"][node]["images"]]
+    saved = [file for node in of_class(graph, "SaveImage", "SaveGroup", "SaveVideo") for file in entry["outputs"][node]["images"]]
     return [json.loads(entry["outputs"][node]["text"][0]) for node in shown], saved, pictures
 
 
@@ -105,7 +122,7 @@ def assert_best_equals_stock(server, graph):
     return best
 
 
-@pytest.mark.parametrize("name", [name for name in shipped.NAMES if name != "garden"])
+@pytest.mark.parametrize("name", shipped.SAMPLING)
 def test_it_runs_and_the_best_equals_the_stock_sampler(server, name):
     assert_best_equals_stock(server, small(shipped.api_form(name), server))
 
@@ -161,6 +178,37 @@ def test_lambdas_are_compared_on_one_pool(server):
     assert sorted(run["known"] for run in compared) == [0, 4 * SIZE, 4 * SIZE] and len({run["pool"] for run in compared}) == 1
     (rejected,) = of_class(graph, "PreviewImage")
     assert len(server.pictures(entry, rejected)) == 3 * SIZE
+
+
+@pytest.mark.parametrize("name", ["several_prompts", "lora_strengths"])
+def test_each_result_has_a_prompt_and_weights_of_its_own(server, name):
+    """More of a group than the best, and no other variant gives the same."""
+    graph = small(shipped.api_form(name), server)
+    (report,), _, (pictures,) = run(server, graph)
+    (sampler,) = of_class(graph, "GroupKSampler").values()
+    variants, same = len(chain(graph, sampler["inputs"]["positive"][0])), {}
+    for seed, picture in zip(report["seeds"], pictures, strict=True):
+        own = (seed - report["settings"]["seed"]) % variants
+        for row in range(variants):
+            same[seed, row == own] = np.abs(picture - run(server, alone(graph, seed, row))[2][0]).max() <= 3
+    assert same == {(seed, own): own for seed in report["seeds"] for own in (False, True)}
+
+
+def test_a_folder_is_chosen_from(server):
+    graph = shipped.api_form("picture_folder")
+    (selector,) = of_class(graph, "QIPSelector").values()
+    selector["inputs"] |= {"folder": "many [output]", "output_group_size": 3}
+    (server.folder / "output" / "many").mkdir(parents=True)
+    colors = np.random.default_rng(0).integers(0, 255, (6, 3))
+    for i, color in enumerate(colors):
+        Image.new("RGB", (40 + i, 60), tuple(map(int, color))).save(server.folder / "output" / "many" / f"{i}.png")
+    entry = server.wait(server.submit(graph))
+    assert server.error(entry) is None
+    (report,), (saved,) = ([i for i in of_class(graph, kind)] for kind in ("PreviewAny", "SaveImage"))
+    report = json.loads(entry["outputs"][report]["text"][0])
+    assert report["settings"]["starting_candidates"] == 6 and len(report["files"]) == 6
+    sizes = [picture.size for picture in server.pictures(entry, saved)]
+    assert sizes == [(40 + i, 60) for i in report["seeds"]] and len(sizes) == 3
 
 
 def test_the_first_step_at_guidance_1_is_an_option(server):

@@ -4,12 +4,14 @@ All are of the host's own classes with random weights, except text and vision en
 gigabytes, and the decoder of sounds: these are stand-ins. See tests/architectures.py for what passes through the host's detection.
 """
 
+import copy
 import hashlib
 import os
 
 import architectures
 import comfy.clip_vision
 import comfy.controlnet
+import comfy.hooks
 import comfy.ldm.flux.redux
 import comfy.sd
 import comfy.supported_models
@@ -56,10 +58,18 @@ TEXT_WIDTHS = {"umt5_xxl_fp8_e4m3fn_scaled.safetensors": 4096}
 
 
 class Text:
-    """Embeddings drawn by the text."""
+    """Embeddings drawn by the text. Hooks change nothing in them; they go on to the model."""
+
+    apply_hooks_to_conds = None
 
     def __init__(self, width=tiny.WIDTH, pooled=tiny.WIDTH):
-        self.width, self.pooled = width, pooled
+        self.width, self.pooled, self.patcher = width, pooled, self
+
+    def clone(self, **kwargs):
+        return copy.copy(self)
+
+    def register_all_hook_patches(self, hooks, targets):
+        pass
 
     def tokenize(self, text, **kwargs):
         return text
@@ -67,7 +77,8 @@ class Text:
     def encode_from_tokens_scheduled(self, text):
         generator = torch.Generator().manual_seed(int(hashlib.sha256(text.encode()).hexdigest()[:8], 16))
         draw = lambda *shape: torch.randn(shape, generator=generator)
-        return [[draw(1, tiny.TOKENS, self.width), {"pooled_output": draw(1, self.pooled)}]]
+        encoded = [[draw(1, tiny.TOKENS, self.width), {"pooled_output": draw(1, self.pooled)}]]
+        return comfy.hooks.set_hooks_for_conditioning(encoded, self.apply_hooks_to_conds)
 
 
 class Vision:
