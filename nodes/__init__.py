@@ -5,6 +5,7 @@ import os
 import folder_paths
 from comfy_api.latest import ComfyExtension
 
+from ..board.routes import add_routes
 from ..garden.loader import WEIGHTS, GardenLoader
 from ..scorers.weights import FOLDER
 from .combine import CombinePairwiseScorers, CombineUnaryScorers, QualityFloorNode
@@ -23,6 +24,7 @@ class GroupInference(ComfyExtension):
     async def on_load(self):
         folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
         folder_paths.add_model_folder_path(FOLDER, str(WEIGHTS))
+        add_routes()
 
     async def get_node_list(self):
         samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupSheet, GroupPrompts, SaveGroup]

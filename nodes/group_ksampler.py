@@ -6,6 +6,8 @@ import nodes
 from comfy.sampler_helpers import convert_cond
 from comfy_api.latest import io
 
+from ..board.saved import attach
+from ..board.watched import watch
 from ..sampling.candidates import different_rows
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
@@ -15,7 +17,7 @@ from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
 from ..sampling.seeds import Members
 from ..sampling.summary import summary
-from .types import SUMMARY, group_inputs, seeds_output
+from .types import BOARD, SUMMARY, group_inputs, seeds_output
 
 
 class GroupKSampler(io.ComfyNode):
@@ -71,6 +73,7 @@ class GroupKSampler(io.ComfyNode):
                 ),
                 seeds_output(),
             ],
+            hidden=[io.Hidden.extra_pnginfo, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -97,7 +100,7 @@ class GroupKSampler(io.ComfyNode):
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
         who, sampler = Members(seeds, pinned, banned), comfy.samplers.sampler_object(sampler_name)
-        group = GroupSampler(sampler, how, goal, who, vae, batch_index, ends_with_batch=False)
+        group = GroupSampler(sampler, how, goal, who, vae, batch_index, ends_with_batch=False, watch=watch)
         rows = different_rows(samples, mask, batch_index, convert_cond(positive) + convert_cond(negative))
         group.start(seed, rows, noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(
@@ -108,4 +111,6 @@ class GroupKSampler(io.ComfyNode):
         run.settings |= {"sampler_name": sampler_name, "scheduler": scheduler, "cfg": cfg, "denoise": denoise}
         if mask is not None:
             latent["noise_mask"] = pick(mask, [run.row(s) for s in run.seeds])
-        return io.NodeOutput(latent, run.to_json(), run.seeds, ui={SUMMARY: summary(run)})
+        text = run.to_json()
+        attach(text, cls.hidden)
+        return io.NodeOutput(latent, text, run.seeds, ui={SUMMARY: summary(run), BOARD: [run.id]})

@@ -1,6 +1,7 @@
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
+from ..board.watched import watch
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
@@ -34,7 +35,7 @@ class GroupSamplerNode(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
-        return io.NodeOutput(GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae))
+        return io.NodeOutput(GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae, watch=watch))
 
 
 class GroupReport(io.ComfyNode):

@@ -3,6 +3,7 @@ import copy
 import nodes
 from comfy_api.latest import io
 
+from ..board.saved import node_of
 from ..sampling.record import report_of
 from .types import CATEGORY, SUMMARY
 
@@ -52,7 +53,6 @@ class SaveGroup(io.ComfyNode):
 def labelled(extra, node_id, said):
     """What the host saves beside a picture, with a sentence on the node of this id of the workflow, see web/summary.js."""
     extra = copy.deepcopy(extra)
-    for node in extra.get("workflow", {}).get("nodes", []):
-        if str(node["id"]) == str(node_id):
-            node.setdefault("properties", {})[SUMMARY] = said
+    if node := node_of(extra.get("workflow", {}), node_id):
+        node.setdefault("properties", {})[SUMMARY] = said
     return extra

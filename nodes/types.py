@@ -9,6 +9,8 @@ from ..sampling.schedule import SCHEDULES
 CATEGORY = f"{nodes.KSampler.CATEGORY}/group"
 # Of what a node shows when it is done, see web/summary.js.
 SUMMARY = "group_summary"
+# The id of the run, see web/board/board.js.
+BOARD = "group_board"
 GroupUnary = io.Custom("GROUP_UNARY")
 GroupPairwise = io.Custom("GROUP_PAIRWISE")
 

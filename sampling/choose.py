@@ -17,6 +17,7 @@ from ..solver import SET_FUNCTIONS, Selection, check_size, mean_weight, select, 
 from ..solver.highs import installed
 from .ask import of_pool
 from .inputs import check_numbers
+from .plan import MOST_CANDIDATES
 from .preview import key_frames
 from .record import Round
 from .scores import Scores
@@ -162,8 +163,16 @@ class Choice:
         below = [seeds[i] for i in self.below_floor]
         return Round(
             step, sigma, seeds, self.unary, pairwise, kept, *proof, {**seconds, **self.seconds}, self.parts, below, best.engine, mean, self.by,
-            self.to_fixed,
+            self.to_fixed, *self._nearest(seeds),
         )  # fmt: skip
+
+    def _nearest(self, seeds):
+        """(the seed of the one that is most like each, their distances); (None, None) without distances, or of too many."""
+        if self.pairwise is None or not 1 < len(seeds) <= MOST_CANDIDATES:
+            return None, None
+        others = np.where(np.eye(len(seeds), dtype=bool) | ~np.isfinite(self.pairwise), np.inf, self.pairwise)
+        nearest = others.argmin(1)
+        return [seeds[i] for i in nearest], others[np.arange(len(seeds)), nearest]
 
 
 def choose(pool, objective, n, pinned=(), known=None):

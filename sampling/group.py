@@ -15,17 +15,22 @@ from .summary import summary
 REMEMBERED_RUNS = 8
 
 
+def unwatched(record, pool, over=False):
+    """For runs that nobody looks at."""
+
+
 class GroupSampler(Sampler):
     """A comfy Sampler around any other: takes noise for one latent (or B), returns the K jointly best, best first.
 
     Candidate i is what `sampler` alone gives with seed + i and batch size 1. schedule: see schedule.Schedule; a latent of B > 1 rows
     starts B candidates. objective: see choose.Objective. members: see seeds.Members. vae: for the pictures that are scored.
     batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of
-    a picture of them all, for SamplerCustomAdvanced's second output.
+    a picture of them all, for SamplerCustomAdvanced's second output. watch: called with a run's record and kept pool when it begins,
+    after each selection, and with over=True at its end, see board/watched.py.
     Raises ValueError for what cannot work, before the model is called.
     """
 
-    def __init__(self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True):
+    def __init__(self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True, watch=unwatched):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         if not isinstance(sampler, Sampler):
@@ -41,7 +46,7 @@ class GroupSampler(Sampler):
         self.objective, self.connected = objective.or_latents, bool(objective.scorers)
         self.members, self.vae = members or Members(), vae
         self.batch_index = batch_index
-        self.ends_with_batch = ends_with_batch
+        self.ends_with_batch, self.watch = ends_with_batch, watch
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
     def start(self, seed, rows, gone, price=0.0):
@@ -66,7 +71,11 @@ class GroupSampler(Sampler):
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
         run = GroupRun(self, model_wrap, sigmas, extra_args, callback)
-        samples = run.sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
+        try:
+            samples = run.sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
+        finally:
+            if run.record:
+                self.watch(run.record, run.kept, over=True)
         show_on_node(summary(run.record))
         self.runs.append((run.record, _fingerprint(model_wrap.inner_model.process_latent_out(samples.float()))))
         return samples

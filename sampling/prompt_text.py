@@ -1,10 +1,10 @@
 """The text of the prompt that is being sampled by, found in the graph: what text scorers compare with unless they are told otherwise."""
 
-import sys
-
 import nodes
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from comfy_execution.utils import get_executing_context
+
+from .notices import running_prompt
 
 # Types of inputs that lead from a sampler or a picture to the prompt, the shortest way first; switches and reroutes take any type.
 WAYS = ({"CONDITIONING", "GUIDER"}, {"IMAGE", "LATENT"})
@@ -13,13 +13,10 @@ ELSEWHERE = {"MODEL", "CLIP", "VAE"}
 
 def prompt_text(behind=None):
     """That of the node that is running, or of what is connected to its input `behind`; "" where none is found, or outside a server."""
-    context, module = get_executing_context(), sys.modules.get("server")
-    server = getattr(getattr(module, "PromptServer", None), "instance", None)
-    if context is None or server is None:
+    prompt = running_prompt()
+    if prompt is None:
         return ""
-    running = list(server.prompt_queue.currently_running.values())
-    graph = next((graph for _, prompt_id, graph, *_ in running if prompt_id == context.prompt_id), {})
-    node_id = context.node_id
+    graph, node_id = prompt[0], get_executing_context().node_id
     if behind is not None:
         node_id = graph.get(node_id, {"inputs": {}})["inputs"].get(behind, [""])[0]
     return text_upstream(graph, node_id)

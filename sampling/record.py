@@ -2,6 +2,7 @@
 
 import json
 import math
+import uuid
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +22,8 @@ class Round:
     setting). Of several unary scorers, `unary` is the weighted sum that counted and parts the raw scores by name; below_floor: seeds
     that a quality floor kept out; engine: the part of the solver that decided; by: what each scorer that was asked counted, 1 for the
     most reliable (see scorers/reliability.py); to_fixed: of each living candidate the mean distance to the pictures that Different
-    From has, in the unit of `pairwise`, None without."""
+    From has, in the unit of `pairwise`, None without; nearest: of each living candidate the seed of the one that is most like it, and
+    nearest_distance how far that is, None without a pairwise scorer."""
 
     step: int
     sigma: float
@@ -40,6 +42,8 @@ class Round:
     mean_distance: float | None = None
     by: dict[str, float] = field(default_factory=dict)
     to_fixed: np.ndarray | None = None
+    nearest: list[int] | None = None
+    nearest_distance: np.ndarray | None = None
 
 
 @dataclass
@@ -50,7 +54,8 @@ class Run:
     a seed gives its result; seconds: of the whole run by part; notes: how the inputs were taken, where that is not plain; pool: the id of
     what it left, see kept.py; known: how many candidates an earlier run had left there; prompts: for each kind of conditioning that
     holds several (see variants.py) the text of each candidate, by its seed; files: names of the pictures where they are a folder's,
-    seeds being their places among these."""
+    seeds being their places among these; id: of this run, see board/watched.py; beside: what the first look, at all candidates, says of
+    the group and of as many first seeds, see `beside_plain`."""
 
     settings: dict
     plan: Plan | None = None
@@ -61,6 +66,8 @@ class Run:
     check_rows: int = 0
     reproduce: str = ""
     seconds: dict[str, float] = field(default_factory=lambda: {"model": 0.0, "preview": 0.0, "scores": 0.0, "solver": 0.0})
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    beside: dict[str, dict] = field(default_factory=dict)
     pool: str = ""
     known: int = 0
     notes: list[str] = field(default_factory=list)
@@ -82,6 +89,22 @@ class Run:
         if self.plan is not None:
             own["plan"] = self.plan.as_data()
         return json.dumps({"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]})
+
+
+def beside_plain(seeds, unary, pairwise, group):
+    """{"group" or "plain": {"quality", "difference"}}: the mean score, and the mean distance of a pair, of the group and of as many first
+    seeds, which plain sampling would have given, in a look at candidates with these seeds; None of what it did not ask. unary [M],
+    pairwise [M, M], or None."""
+    places = [seeds.index(seed) for seed in group if seed in seeds]
+    return {"group": _means(unary, pairwise, places), "plain": _means(unary, pairwise, range(len(places)))}
+
+
+def _means(unary, pairwise, rows):
+    pairs = pairwise[np.ix_(rows, rows)][np.triu_indices(len(rows), 1)] if pairwise is not None and len(rows) > 1 else None
+    return {
+        "quality": float(np.mean(unary[list(rows)])) if unary is not None and len(rows) else None,
+        "difference": None if pairs is None else float(pairs.mean()),
+    }
 
 
 def report_of(text):

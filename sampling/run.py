@@ -18,7 +18,7 @@ from .notices import show_on_node
 from .plan import noise_gone
 from .preview import Previewer, first_tensor, tile
 from .prompt_text import prompt_text, words
-from .record import Run, how_to_reproduce
+from .record import Run, beside_plain, how_to_reproduce
 from .resident_models import load_together, models_kept
 from .rows import conditioning_lists
 from .trajectory import Trajectory
@@ -36,6 +36,7 @@ class GroupRun:
         self.group, self.guider, self.sigmas, self.extra_args, self.callback = group, guider, sigmas, extra_args, callback
         self.steps = len(sigmas) - 1
         self.step = -1
+        self.record = self.kept = self.first_look = None
 
     def sample(self, noise, latent_image, denoise_mask, disable_pbar, sampler_kwargs):
         group, guider = self.group, self.guider
@@ -61,6 +62,7 @@ class GroupRun:
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
             self.say()
         self.warn_of_rows(rows, conditioning, denoise_mask)
+        group.watch(self.record, self.kept)
         # The hub alone holds the trajectories, so that pruned ones are let go.
         self.hub = Hub(
             guider, self.trajectories(seeds, noise, latent_image, denoise_mask, sampler_kwargs), self.extra_args["model_options"], self.shapes,
@@ -75,6 +77,8 @@ class GroupRun:
             self.tell(finished, torch.cat([t.x0 for t in finished]))
         samples = torch.cat([t.result for t in finished])
         self.record.seeds = [t.candidate.seed for t in finished]
+        if self.first_look:
+            self.record.beside = beside_plain(*self.first_look, self.record.seeds)
         self.record.model_rows, self.record.check_rows = self.hub.model_rows, self.hub.check_rows
         self.record.seconds["model"] = self.hub.model_seconds
         return samples
@@ -250,9 +254,11 @@ class GroupRun:
                 self.warn(sentence)
         seconds = {"model": self.hub.model_seconds - self.record.seconds["model"], "preview": previewed}
         self.record.rounds.append(choice.as_round(self.step, sigma, seeds, seconds))
+        self.first_look = self.first_look or (seeds, choice.unary, choice.pairwise)
         for part, value in self.record.rounds[-1].seconds.items():
             self.record.seconds[part] += value
         self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
+        self.group.watch(self.record, self.kept)
         return [living[i] for i in choice.chosen]
 
     def texts(self, seeds):

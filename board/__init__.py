@@ -1,0 +1,1 @@
+"""What browsers see of runs; a view, which no sampling depends on."""

@@ -1,0 +1,92 @@
+"""Runs that browsers look at: a few of the last ones, and a word to the browser that queued a run whenever there is more of it to see."""
+
+import json
+import sys
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import latent_preview
+from comfy.cli_args import LatentPreviewMethod
+from comfy_execution.utils import get_executing_context
+
+from ..sampling.kept import KeptPool
+from ..sampling.notices import prompt_server, running_prompt
+from ..sampling.record import Run
+
+EVENT = "group_inference.board"
+# Of the last runs; what they left is kept elsewhere, and may be gone before.
+MOST = 32
+SWITCH = "--preview-method"
+# Parts of a report and of its rounds that are lists of seeds.
+SEEDS = {"seeds", "kept", "below_floor", "nearest"}
+
+
+@dataclass
+class Watched:
+    """A run as it is now. pool: has `picture`, see KeptPool; node: id of the node that runs, as the host executes it; client: of the
+    browser that queued it, None of a script; begun: in seconds; status: "running", "done" or "stopped"; shows: whether its pictures may be seen yet, which
+    users turn off with the host's previews."""
+
+    record: Run
+    pool: KeptPool
+    node: str
+    client: str | None
+    shows: bool
+    status: str = "running"
+    begun: float = field(default_factory=time.time)
+
+    def word(self):
+        """What a browser hears, few bytes: it asks for what it wants to see."""
+        return {"run": self.record.id, "node": self.node, "begun": self.begun, "rounds": len(self.record.rounds), "status": self.status}
+
+    def as_data(self):
+        """What it gets: the report, with seeds as texts, and whether pictures may be seen."""
+        return {**self.word(), "shows": self.shows, "report": for_browsers(json.loads(self.record.to_json()))}
+
+
+def for_browsers(report):
+    """A report as data with its seeds as texts: numbers of browsers are exact up to 2^53."""
+    as_texts = lambda named: {key: value and [str(seed) for seed in value] for key, value in named.items() if key in SEEDS}
+    settings = {**report["settings"], "seed": str(report["settings"].get("seed", 0))}
+    rounds = [{**look, **as_texts(look)} for look in report["rounds"]]
+    return {**report, **as_texts(report), "settings": settings, "rounds": rounds}
+
+
+_runs = OrderedDict()
+
+
+def watch(record, pool, over=False):
+    """What a run says when it begins, after each selection, and when it is over, whether it came to its end or not."""
+    server, context = prompt_server(), get_executing_context()
+    if server is None or context is None:
+        return
+    if record.id not in _runs:
+        _runs[record.id] = Watched(record, pool, context.node_id, server.client_id, previews_wanted())
+    run = _runs[record.id]
+    while len(_runs) > MOST:
+        _runs.popitem(last=False)
+    if over:
+        run.status, run.shows = "done" if record.seeds else "stopped", True
+    if run.client is not None:
+        server.send_sync(EVENT, run.word(), run.client)
+
+
+def previews_wanted():
+    """Not where the user has turned the host's previews off, for this prompt or for the server. Where nobody said anything the host
+    shows none for their cost, and these are there anyway."""
+    prompt = running_prompt()
+    said = prompt and prompt[1].get("preview_method")
+    if said not in (None, "default"):
+        return said != "none"
+    return latent_preview.default_preview_method != LatentPreviewMethod.NoPreviews or not any(word.startswith(SWITCH) for word in sys.argv)
+
+
+def watched(run_id):
+    """The Watched run of this id; None if it is not among the last ones."""
+    return _runs.get(run_id)
+
+
+def running(client):
+    """Those that a browser has queued and that are not over."""
+    return [run for run in list(_runs.values()) if run.client == client and run.status == "running"]

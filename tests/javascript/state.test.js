@@ -1,0 +1,81 @@
+// What the board shows, without a page.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { candidates, cell, inOrder, isNews, nameOf, scatter, timeline, toggled } from "./web/board/state.js";
+import { LANGUAGES, wordsIn } from "./web/board/words.js";
+
+const look = (step, seeds, kept, more = {}) => ({ step, seeds, kept, unary: null, pairwise: null, nearest: null, nearest_distance: null, ...more });
+const REPORT = {
+  id: "a",
+  seeds: ["3", "1"],
+  rounds: [
+    look(2, ["1", "2", "3", "4"], ["1", "3", "4"], { unary: [0.1, 0.2, null, 0.4], nearest: ["2", "1", "4", "3"], nearest_distance: [5, 5, 7, 7] }),
+    look(5, ["1", "3", "4"], ["3", "1"], { unary: [0.5, 0.6, 0.7] }),
+  ],
+  settings: { starting_candidates: 4, steps: 8 },
+  plan: { start: 4, end: 2, steps: 8, in_words: "", looks: [{ step: 2, keep: 3, scored: true }, { step: 5, keep: 2, scored: true }] },
+  beside: {},
+};
+
+test("a candidate is as its last round saw it", () => {
+  const [one, two, three, four] = candidates(REPORT);
+  assert.deepEqual(two, { seed: "2", round: 0, place: 1, left: 3, rank: -1, quality: 0.2, nearest: "1", distance: 5 });
+  assert.deepEqual([one.rank, three.rank, four.rank], [1, 0, -1]);
+  assert.deepEqual([one.round, one.place, one.quality, four.left, three.left], [1, 0, 0.5, 6, null]);
+});
+
+test("what was seen in a round does not know what came after", () => {
+  const then = candidates(REPORT, 0);
+  assert.deepEqual(then.map((one) => [one.left, one.rank, one.round]), [[null, -1, 0], [3, -1, 0], [null, -1, 0], [null, -1, 0]]);
+  assert.equal(then[2].quality, null);
+});
+
+test("the group comes first, then the last to leave", () => {
+  assert.deepEqual(inOrder(candidates(REPORT)).map((one) => one.seed), ["3", "1", "4", "2"]);
+});
+
+test("the timeline says how many live in each step, also of those that are not done", () => {
+  assert.deepEqual(timeline(REPORT).map((at) => at.living), [4, 4, 4, 3, 3, 3, 2, 2]);
+  assert.deepEqual(timeline(REPORT).map((at) => at.round), [null, null, 0, null, null, 1, null, null]);
+  assert.deepEqual(timeline({ ...REPORT, rounds: REPORT.rounds.slice(0, 1) }).map((at) => at.living), [4, 4, 4, 3, 3, 3, 2, 2]);
+  assert.deepEqual(timeline({ ...REPORT, plan: null }), []);
+});
+
+test("a picture is where the sheet has it", () => {
+  assert.deepEqual(cell(0, 1), { columns: 1, rows: 1, position: "0% 0%", size: "100% 100%" });
+  assert.deepEqual(cell(4, 5), { columns: 3, rows: 2, position: "50% 100%", size: "300% 200%" });
+});
+
+test("rows are named by their number, seeds of any size by themselves", () => {
+  const large = "18446744073709551615";
+  assert.deepEqual(nameOf(REPORT, large), ["seed", large]);
+  assert.deepEqual(nameOf({ ...REPORT, settings: { starting_candidates: 4, rows: 4, seed: large } }, "1"), ["row", "2"]);
+});
+
+test("words that come late, twice or of a run before are no news", () => {
+  const word = { run: "a", node: "7", begun: 10, rounds: 2, status: "running" };
+  assert.ok(isNews(undefined, word));
+  assert.ok(isNews(word, { ...word, rounds: 3 }) && isNews(word, { ...word, status: "done" }) && isNews(word, { ...word, run: "b", begun: 11, rounds: 0 }));
+  assert.ok(!isNews(word, word) && !isNews(word, { ...word, rounds: 1 }) && !isNews(word, { ...word, run: "b", begun: 9, rounds: 9 }));
+  assert.ok(!isNews({ ...word, status: "done" }, { ...word, rounds: 1 }));
+});
+
+test("a seed is put into a text, and taken out", () => {
+  assert.equal(toggled("", "3"), "3");
+  assert.equal(toggled("3, 11,40-47", "12"), "3, 11, 40-47, 12");
+  assert.equal(toggled("3, 11", "3"), "11");
+  assert.equal(toggled("13", "3"), "13, 3");
+});
+
+test("points lie in a square, also where all are alike", () => {
+  const all = candidates({ ...REPORT, rounds: REPORT.rounds.slice(0, 1) });
+  assert.deepEqual(scatter(all).map(({ seed, x, y }) => [seed, x, y]).map(([seed, x, y]) => [seed, x, Number(y.toFixed(3))]), [["1", 0, 1], ["2", 0, 0.667], ["4", 1, 0]]);
+  assert.deepEqual(scatter(all.slice(0, 1)), [{ seed: "1", rank: 1, x: 0.5, y: 0.5 }]);
+});
+
+test("every language has every word", () => {
+  for (const [language, words] of Object.entries(LANGUAGES)) assert.deepEqual(Object.keys(words), Object.keys(LANGUAGES.en), language);
+  assert.equal(wordsIn("de")("seed"), "Seed");
+  assert.equal(wordsIn("zh-TW")("pin"), wordsIn("zh")("pin"));
+  assert.equal(wordsIn(undefined)("pin"), "Pin");
+});

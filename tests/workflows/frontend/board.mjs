@@ -1,0 +1,124 @@
+// node board.mjs CHROMIUM ADDRESS FILE FOLDER: runs a workflow with a Group KSampler and looks at the board, in both node renderers; leaves
+// pictures in FOLDER; prints JSON: {renderer: {...}}, see the end of `look`.
+import fs from 'fs';
+import path from 'path';
+import { RENDERERS, ready, render, start } from './browser.mjs';
+
+const [browserPath, address, file, folder] = process.argv.slice(2);
+const { browser, page, messages } = await start(browserPath, address);
+const saved = JSON.parse(fs.readFileSync(file));
+
+const board = () =>
+  page.evaluate(() => {
+    const root = document.querySelector('.group-board')?.shadowRoot;
+    if (!root) return null;
+    const tiles = [...root.querySelectorAll('.tile')];
+    const count = name => tiles.filter(tile => tile.classList.contains(name)).length;
+    const shown = tiles.filter(tile => tile.style.backgroundImage).length;
+    const text = name => root.querySelector(name).textContent;
+    return {
+      tiles: tiles.length, left: count('left'), best: count('best'), pinned: count('pinned'), banned: count('banned'), shown, head: text('.head'), about: text('.about'),
+      bars: root.querySelectorAll('.bar').length, looks: root.querySelectorAll('.bar.look').length, drawn: root.querySelectorAll('svg').length,
+      seeds: tiles.map(tile => tile.dataset.seed), finished: tiles.filter(tile => tile.style.backgroundImage.includes('/view?')).length,
+    };
+  });
+const inputs = () => page.evaluate(() => Object.fromEntries(window.app.graph.nodes.find(node => node.type === 'GroupKSampler').widgets.map(widget => [widget.name, widget.value])));
+const set = values =>
+  page.evaluate(wanted => {
+    const { widgets } = window.app.graph.nodes.find(node => node.type === 'GroupKSampler');
+    for (const [name, value] of Object.entries(wanted)) widgets.find(widget => widget.name === name).value = value;
+  }, values);
+const queue = () => page.evaluate(() => window.app.queuePrompt(0, 1));
+const picture = name => page.screenshot({ path: path.join(folder, `${name}.png`) });
+const over = () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 120000 });
+const tile = number => page.locator('.group-board .tile').nth(number);
+const show = () =>
+  page.evaluate(() => {
+    const node = window.app.graph.nodes.find(one => one.type === 'GroupKSampler');
+    window.app.canvas.ds.scale = 1;
+    const bottom = node.pos[1] + node.size[1];
+    window.app.canvas.ds.offset = [200 - node.pos[0], 940 - bottom];
+    window.app.canvas.setDirty(true, true);
+  });
+
+async function look(renderer, seed) {
+  await page.evaluate(graph => window.app.loadGraphData(graph), saved);
+  await page.waitForTimeout(1500);
+  await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.4, steps: 20 });
+  await show();
+  const before = await board();
+  const asked = [];
+  const note = request => request.url().includes('/group_inference/') && asked.push(new URL(request.url()).pathname);
+  page.on('request', note);
+  await queue();
+  const states = [];
+  for (let i = 0; i < 400 && !states.at(-1)?.best; i++) {
+    const now = await board();
+    if (now && JSON.stringify(now) !== JSON.stringify(states.at(-1))) {
+      states.push(now);
+      if (now.left && !now.best) await picture(`${renderer} live`);
+    }
+    await page.waitForTimeout(50);
+  }
+  await over();
+  await show();
+  await page.waitForTimeout(1500); // the decoded pictures
+  const after = await board();
+  await tile(0).hover();
+  const hovered = (await board()).about;
+  const bar = page.locator('.group-board .bar.look').first();
+  await bar.hover();
+  const asItWas = await board();
+  await tile(0).click();
+  await picture(`${renderer} over`);
+  await tile(0).press('p');
+  await tile(0).press('ArrowRight');
+  await page.keyboard.press('b');
+  const marked = [await board(), await inputs()];
+  await page.locator('.group-board [data-act=compare]').click();
+  await tile(0).click();
+  await picture(`${renderer} compared`);
+  const compared = await page.locator('.group-board .picture').count();
+  await page.keyboard.press('Escape');
+  await set({ pinned: '', banned: '' });
+  await page.evaluate(() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'light'));
+  await page.waitForTimeout(800);
+  await picture(`${renderer} light`);
+  await page.evaluate(() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark'));
+  // What says nothing, much, or nothing new.
+  const known = await page.evaluate(() => {
+    const node = String(window.app.graph.nodes.find(one => one.type === 'GroupKSampler').id);
+    const words = [undefined, {}, { node: '77', run: 'x' }, { node, run: 'none', begun: 1, rounds: 99, status: 'done' }, { node, run: 'x'.repeat(1e6), begun: 1 }, { node: '1:2:3', run: 'y', begun: 9e9 }];
+    for (const detail of words) window.app.api.dispatchEvent(new CustomEvent('group_inference.board', { detail }));
+    return words.length;
+  });
+  await page.waitForTimeout(500);
+  const undisturbed = await board();
+  page.off('request', note);
+  return { before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
+}
+
+const seen = {};
+for (const [renderer, isVue] of RENDERERS) {
+  await render(page, isVue);
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(2500); // the last session's graph comes first
+  messages.length = 0;
+  const found = (seen[renderer] = await look(renderer, isVue ? 1000 : 2000));
+  found.messages = [...messages];
+  // Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
+  await set({ seed: isVue ? 3000 : 4000, starting_candidates: 200 });
+  await page.mouse.click(1400, 950);
+  await page.waitForTimeout(1500);
+  await queue();
+  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length > 100);
+  await page.reload();
+  await ready(page);
+  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length > 100, null, { timeout: 60000 });
+  found.reloaded = await board();
+  await over();
+  found.finished = await board();
+}
+console.log(JSON.stringify(seen));
+await browser.close();

@@ -1,0 +1,76 @@
+"""The board in a browser, both node renderers: a run as it goes, what is there of it afterwards, and a page that is loaded anew. Pictures of
+it are left in output/board, to be looked at."""
+
+import pytest
+import shipped
+
+STARTED, KEPT, LOOKS = 24, 4, 5
+
+
+@pytest.fixture(scope="module")
+def seen_boards(in_browser, server):
+    folder = shipped.ROOT / "output" / "board"
+    folder.mkdir(parents=True, exist_ok=True)
+    return in_browser("board.mjs", server.address, shipped.FOLDER / "garden.json", folder)
+
+
+@pytest.fixture(params=["canvas", "vue"])
+def board(request, seen_boards):
+    return seen_boards[request.param]
+
+
+def test_nothing_is_there_before_the_first_run(board):
+    assert board["before"] is None
+
+
+def test_candidates_fade_where_they_stand_as_the_run_goes(board):
+    live = [state for state in board["states"] if state["tiles"] and not state["best"]]
+    left, looks = ([state[what] for state in live] for what in ("left", "looks"))
+    assert left == sorted(left) and looks == sorted(looks) and looks[0] == 0 and len(set(left)) > 2
+    assert {state["tiles"] for state in live} == {STARTED} and {state["bars"] for state in live} == {20}
+    in_order = [state["seeds"] for state in live if state["left"]]
+    assert all(seeds == sorted(seeds) for seeds in in_order)
+    assert any(state["shown"] == STARTED for state in live)
+
+
+def test_a_round_is_asked_for_once(board):
+    """And a word brings one state and one sheet, however many there are."""
+    sheets = [path for path in board["asked"] if path.endswith(".webp")]
+    states = [path for path in board["asked"] if "/board/" in path and not path.endswith((".webp", ".css"))]
+    assert len(set(sheets)) == len(sheets) <= LOOKS + 1 and len(states) <= LOOKS + 2
+
+
+def test_the_group_is_large_and_decoded_and_what_was_chosen_is_drawn(board):
+    after = board["after"]
+    assert (after["best"], after["left"], after["tiles"], after["shown"]) == (KEPT, STARTED - KEPT, STARTED, STARTED)
+    assert after["finished"] == KEPT and after["looks"] == LOOKS and after["drawn"] == 2
+
+
+def test_a_candidate_says_what_is_known_of_it(board):
+    assert board["hovered"].startswith(f"seed {board['after']['seeds'][0]} · chosen · quality 0.") and ", distance 0." in board["hovered"]
+
+
+def test_a_step_shows_the_sheet_as_it_was(board):
+    then = board["asItWas"]
+    assert then["best"] == 0 and 0 < then["left"] < STARTED - KEPT and then["seeds"] == sorted(then["seeds"]) and then["shown"] == STARTED
+
+
+def test_keys_pin_and_ban_in_the_nodes_own_inputs(board):
+    state, inputs = board["marked"]
+    assert (state["pinned"], state["banned"]) == (1, 1)
+    assert [inputs["pinned"], inputs["banned"]] == board["after"]["seeds"][:2]
+
+
+def test_two_are_compared(board):
+    assert board["compared"] == 2
+
+
+def test_what_says_nothing_or_comes_late_changes_nothing(board):
+    same = ("tiles", "left", "best", "shown", "seeds", "finished", "drawn")
+    assert {key: board["undisturbed"][key] for key in same} == {key: board["after"][key] for key in same}
+    assert board["messages"] == []
+
+
+def test_a_page_that_is_loaded_anew_sees_the_run_go_on(board):
+    assert board["reloaded"]["tiles"] == 200 and board["reloaded"]["best"] == 0
+    assert (board["finished"]["tiles"], board["finished"]["best"]) == (200, KEPT)

@@ -1,0 +1,165 @@
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { isNews, toggled } from "./state.js";
+import { View } from "./view.js";
+import { wordsIn } from "./words.js";
+
+// The board on the node that samples or selects: a view of its run and an editor of its inputs. What is there of a run is asked from the
+// server, whose word only says that there is more; so a slow browser leaves out rounds, and a page that was loaded anew sees the same.
+
+const PATH = "/group_inference/board";
+// Of a node's properties: the last run's report, which pictures carry too, see board/saved.py.
+const REPORT = "group_report";
+const HEIGHT = 380;
+
+/** @typedef {import("./state.js").Word} Word */
+/** @typedef {{node: any, view: View, known: Word | undefined, asking: boolean, again: boolean}} Board */
+
+/** @type {WeakMap<object, Board>} by node */
+const boards = new WeakMap();
+
+/** The node that the host executes by this id, "12:3" being node 3 of subgraph 12. @param {string} id */
+function nodeOf(id) {
+  let graph = app.graph;
+  let node;
+  for (const part of String(id).split(":")) {
+    node = graph?.nodes.find((one) => String(one.id) === part);
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/** The board of a node, made when there is something to show. @param {any} node @returns {Board} */
+function boardOf(node) {
+  const there = boards.get(node);
+  if (there) return there;
+  const words = wordsIn(app.extensionManager.setting.get("Comfy.Locale"));
+  const sheet = (run, round) => api.apiURL(`${PATH}/${run}/${round}.webp`);
+  const view = new View({ words, sheet, marked: (seed) => marked(node, seed), acts: actsOf(node, words) });
+  const board = { node, view, known: undefined, asking: false, again: false };
+  boards.set(node, board);
+  view.element.style.minHeight = `${HEIGHT}px`; // of the newer renderer, which asks no widget
+  const widget = node.addDOMWidget("group_board", "GROUP_BOARD", view.element, { serialize: false, getMinHeight: () => HEIGHT });
+  widget.serialize = false;
+  node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);
+  return board;
+}
+
+/** Shows what the server has of a run. @param {Board} board @param {string} run */
+async function ask(board, run) {
+  board.again = board.asking;
+  if (board.asking) return;
+  board.asking = true;
+  try {
+    do {
+      board.again = false;
+      const answer = await api.fetchApi(`${PATH}/${board.known?.run ?? run}`);
+      if (!answer.ok) return;
+      const seen = await answer.json();
+      board.view.show(seen);
+      if (seen.status === "done") board.node.properties[REPORT] = seen.report;
+    } while (board.again);
+  } finally {
+    board.asking = false;
+  }
+}
+
+/** @param {Word} word */
+function hear(word) {
+  const node = nodeOf(word?.node);
+  if (!node || typeof word.run !== "string") return;
+  const board = boardOf(node);
+  if (!isNews(board.known, word)) return;
+  board.known = word;
+  ask(board, word.run);
+}
+
+/** What a node says when it is done, also of a run that the host has done before, and the pictures of those behind it. @param {any} detail */
+function executed({ node: id, display_node: shown = id, output }) {
+  const node = nodeOf(shown);
+  const run = output?.group_board?.[0];
+  if (node && run && boardOf(node).known?.run !== run) ask(boardOf(node), run);
+  if (!node || !output?.images?.length) return;
+  const addresses = output.images.map((image) => api.apiURL(`/view?${new URLSearchParams(image)}`));
+  for (const one of upstream(node)) boards.get(one)?.view.showResults(addresses);
+}
+
+/** All nodes of its graph that lead to a node. @param {any} node */
+function upstream(node) {
+  const found = new Set();
+  const waiting = [node];
+  while (waiting.length) {
+    for (const { link } of waiting.pop().inputs ?? []) {
+      const origin = link == null ? null : node.graph.getNodeById(node.graph.getLink(link)?.origin_id);
+      if (!origin || found.has(origin)) continue;
+      found.add(origin);
+      waiting.push(origin);
+    }
+  }
+  return found;
+}
+
+/** The node whose inputs say who is chosen: the Group Sampler of a node that samples with one. @param {any} node */
+function editorOf(node) {
+  return [node, ...upstream(node)].find((one) => one.widgets?.some((widget) => widget.name === "pinned"));
+}
+
+/** @param {any} node @param {string} name */
+function widgetOf(node, name) {
+  return editorOf(node)?.widgets.find((widget) => widget.name === name);
+}
+
+/** @param {any} node @param {string} seed */
+function marked(node, seed) {
+  const names = (name) => toggled(String(widgetOf(node, name)?.value ?? ""), seed).split(", ").includes(seed);
+  return ["pinned", "banned"].find((name) => widgetOf(node, name)?.value && !names(name)) ?? "";
+}
+
+/** Writes a value into an input, or says why not. @param {any} node @param {string} name @param {unknown} value @param {(key: string) => string} words */
+function write(node, name, value, words) {
+  const editor = editorOf(node);
+  const widget = widgetOf(node, name);
+  if (!widget || editor.inputs?.some((input) => input.widget?.name === name && input.link != null)) return `${name} ${words("linked")}`;
+  widget.value = value;
+  widget.callback?.(value);
+  editor.setDirtyCanvas(true, true);
+  return words("later");
+}
+
+/** @param {any} node @param {(key: string) => string} words */
+function actsOf(node, words) {
+  const toggle = (name, other) => (seed) => {
+    if (marked(node, seed) === other) write(node, other, toggled(String(widgetOf(node, other).value), seed), words);
+    return write(node, name, toggled(String(widgetOf(node, name)?.value ?? ""), seed), words);
+  };
+  const copy = async (seed) => {
+    await navigator.clipboard.writeText(seed);
+    return `${words("copied")} ${seed}`;
+  };
+  const finish = async (seed) => {
+    const wanted = { seeds: seed, pinned: "", banned: "", output_group_size: 1 };
+    const said = Object.entries(wanted).map(([name, value]) => write(node, name, value, words));
+    await app.queuePrompt(0, 1);
+    return said[0];
+  };
+  return { copy, ...(widgetOf(node, "seeds") ? { finish } : {}), pin: toggle("pinned", "banned"), ban: toggle("banned", "pinned") };
+}
+
+app.registerExtension({
+  name: "group-inference.board",
+  setup() {
+    api.addEventListener("group_inference.board", ({ detail }) => hear(detail));
+    api.addEventListener("executed", ({ detail }) => executed(detail));
+  },
+  loadedGraphNode(node) {
+    const report = node.properties?.[REPORT];
+    if (!report?.id) return;
+    const { view } = boardOf(node);
+    view.show({ run: report.id, status: "done", shows: true, report });
+  },
+  /** Runs that go on while a page is loaded. */
+  async afterConfigureGraph() {
+    const answer = await api.fetchApi(`${PATH}?client=${encodeURIComponent(api.clientId ?? api.initialClientId ?? "")}`);
+    if (answer.ok) (await answer.json()).forEach(hear);
+  },
+});

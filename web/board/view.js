@@ -1,0 +1,284 @@
+import { charts } from "./charts.js";
+import { element } from "./dom.js";
+import { candidates, cell, inOrder, nameOf, timeline } from "./state.js";
+
+// What is seen of a run: in a root of its own, so that no style leaves it or gets in.
+
+/** @typedef {import("./state.js").Candidate} Candidate */
+/** @typedef {import("./state.js").Report} Report */
+/**
+ * @typedef {object} Seen A run as the server tells it, see board/watched.py.
+ * @property {string} run
+ * @property {string} status
+ * @property {boolean} shows
+ * @property {Report} report
+ */
+/**
+ * @typedef {object} Outside What the board needs of the page.
+ * @property {(key: string) => string} words
+ * @property {(run: string, round: number | string) => string} sheet the address of a round's pictures
+ * @property {(seed: string) => string} marked "pinned", "banned" or ""
+ * @property {Record<string, (seed: string) => string | Promise<string>>} acts what can be done with a candidate, in order; each says what it did
+ */
+
+// Of candidates that nobody has looked at yet.
+const MOST_BLANK = 256;
+/** @type {Record<string, string>} */
+const KEYS = { p: "pin", b: "ban", Enter: "large" };
+const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
+
+export class View {
+  /** @param {Outside} outside */
+  constructor(outside) {
+    this.outside = outside;
+    this.element = element("div", "group-board");
+    const root = this.element.attachShadow({ mode: "open" });
+    const style = document.createElement("link");
+    Object.assign(style, { rel: "stylesheet", href: new URL("./board.css", import.meta.url).href });
+    root.append(style);
+    const part = (name) => root.appendChild(element("div", name));
+    this.head = part("head");
+    this.time = part("time");
+    this.about = part("about");
+    this.tools = part("tools");
+    this.sheet = part("sheet");
+    this.charts = part("charts");
+    this.large = part("large");
+    this.sheet.setAttribute("role", "listbox");
+    this.sheet.setAttribute("aria-label", outside.words("board"));
+    this.about.setAttribute("aria-live", "polite");
+    /** @type {Map<string, HTMLElement>} */
+    this.tiles = new Map();
+    /** @type {Map<string, {aspect: number} | null>} sheets that are there, null of those that are on their way or were refused */
+    this.sheets = new Map();
+    // Nothing is drawn before something is shown.
+    this.seen = /** @type {Seen} */ (/** @type {unknown} */ (null));
+    /** @type {string | null} */
+    this.chosen = null;
+    this.comparing = false;
+    /** @type {string[]} addresses of the group's finished pictures, once there are any */
+    this.results = [];
+    this.large.hidden = true;
+    this.sheet.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** @param {Seen} seen */
+  show(seen) {
+    if (this.seen?.run !== seen.run) {
+      this.tiles.clear();
+      this.sheets.clear();
+      this.sheet.replaceChildren();
+      [this.chosen, this.comparing, this.results, this.large.hidden] = [null, false, [], true];
+    }
+    this.seen = seen;
+    const { report } = seen;
+    this.draw();
+    this.timeline(report);
+    const over = seen.status !== "running";
+    this.charts.replaceChildren(...(over && report.rounds.length ? charts(report, this.outside.words, (seed) => this.name(seed)) : []));
+  }
+
+  /** Finished pictures of the group, best first, if they are as many as it has; they may come before word that it is chosen. @param {string[]} addresses */
+  showResults(addresses) {
+    this.results = addresses;
+    if (this.seen) this.draw();
+  }
+
+  /** The tiles, as they are or as they were in a round. @param {number} [until] */
+  draw(until) {
+    const { report, status, shows } = this.seen;
+    const { words } = this.outside;
+    const all = candidates(report, until);
+    const living = all.filter((one) => one.left === null).length;
+    const step = report.rounds.at(until ?? -1)?.step;
+    const started = report.settings.starting_candidates;
+    const counted = `${until === undefined && report.seeds.length ? report.seeds.length : living || started} ${words("of")} ${started}`;
+    const state = status === "stopped" ? words("stopped") : step === undefined ? words("waiting") : shows ? "" : words("hidden");
+    this.head.textContent = [counted, step === undefined || !report.settings.steps ? "" : `${words("step")} ${step + 1} ${words("of")} ${report.settings.steps}`, state].filter(Boolean).join(" · ");
+    const order = until === undefined && status === "done" ? inOrder(all) : all;
+    const blank = Array.from({ length: order.length ? 0 : Math.min(started, MOST_BLANK) }, () => element("div", "tile"));
+    const tiles = [...order.map((one) => this.tile(one)), ...blank];
+    // What is moved loses the focus.
+    if (tiles.some((tile, i) => tile !== this.sheet.children[i]) || tiles.length < this.sheet.children.length) {
+      const { activeElement } = /** @type {ShadowRoot} */ (this.element.shadowRoot);
+      this.sheet.replaceChildren(...tiles);
+      /** @type {HTMLElement | null} */ (activeElement)?.focus({ preventScroll: true });
+    }
+  }
+
+  /** @param {Candidate} one */
+  tile(one) {
+    const { report, run, shows, status } = this.seen;
+    const tile = this.tiles.get(one.seed) ?? this.newTile(one.seed);
+    const known = [one.left === null ? "" : "left", one.rank >= 0 ? "best" : "", this.outside.marked(one.seed), one.seed === this.chosen ? "current" : ""];
+    tile.className = ["tile", ...known].filter(Boolean).join(" ");
+    tile.dataset.left = one.left === null ? "" : String(one.left);
+    tile.setAttribute("aria-label", this.sentence(one));
+    tile.setAttribute("aria-selected", String(one.seed === this.chosen));
+    tile.onpointerenter = tile.onfocus = () => (this.about.textContent = this.sentence(one));
+    const group = one.rank >= 0 && status === "done";
+    if (group && this.results.length === report.seeds.length) {
+      Object.assign(tile.style, { backgroundImage: `url("${this.results[one.rank]}")`, backgroundPosition: "center", backgroundSize: "contain" });
+    } else if (shows) {
+      const [round, place, count] = group ? ["results", one.rank, report.seeds.length] : [one.round, one.place, report.rounds[one.round].seeds.length];
+      this.paint(tile, this.outside.sheet(run, round), place, count);
+    }
+    return tile;
+  }
+
+  /** @param {string} seed */
+  newTile(seed) {
+    const tile = element("button");
+    tile.setAttribute("role", "option");
+    tile.dataset.seed = seed;
+    tile.onclick = () => this.select(seed);
+    this.tiles.set(seed, tile);
+    return tile;
+  }
+
+  /** @param {HTMLElement} tile @param {string} sheet @param {number} place @param {number} count */
+  paint(tile, sheet, place, count) {
+    const there = this.sheets.get(sheet);
+    if (there) {
+      const { position, size } = cell(place, count);
+      Object.assign(tile.style, { backgroundImage: `url("${sheet}")`, backgroundPosition: position, backgroundSize: size });
+      tile.style.setProperty("--aspect", String(there.aspect));
+    } else if (!this.sheets.has(sheet)) {
+      this.fetchSheet(sheet, count);
+    }
+  }
+
+  /** @param {string} sheet @param {number} count */
+  fetchSheet(sheet, count) {
+    this.sheets.set(sheet, null);
+    const image = new Image();
+    const { run } = this.seen;
+    image.onload = () => {
+      if (this.seen?.run !== run) return;
+      const { columns, rows } = cell(0, count);
+      this.sheets.set(sheet, { aspect: image.naturalWidth / columns / (image.naturalHeight / rows) });
+      this.draw();
+    };
+    image.onerror = () => {
+      if (this.seen?.run === run && this.seen.status !== "running") this.head.textContent += ` · ${this.outside.words("gone")}`;
+    };
+    image.src = sheet;
+  }
+
+  /** @param {Report} report */
+  timeline(report) {
+    const most = Math.max(1, report.settings.starting_candidates);
+    this.time.replaceChildren(
+      ...timeline(report).map(({ step, living, round }) => {
+        const bar = element("div", round === null ? "bar" : "bar look");
+        bar.style.height = `${Math.max(6, (100 * living) / most)}%`;
+        bar.title = `${this.outside.words("step")} ${step}: ${living} ${this.outside.words("living")}`;
+        if (round !== null) bar.onpointerenter = () => this.draw(round);
+        return bar;
+      }),
+    );
+    this.time.onpointerleave = () => this.draw();
+  }
+
+  /** @param {string} seed */
+  name(seed) {
+    const [kind, name] = nameOf(this.seen.report, seed);
+    return `${this.outside.words(kind)} ${name}`;
+  }
+
+  /** @param {Candidate} one */
+  sentence(one) {
+    const { words } = this.outside;
+    const number = (value) => (value === null ? "" : value.toPrecision(3));
+    return [
+      this.name(one.seed),
+      one.rank >= 0 ? words("chosen") : one.left === null ? "" : `${words("left")} ${one.left}`,
+      one.quality === null ? "" : `${words("quality")} ${number(one.quality)}`,
+      one.nearest === null ? "" : `${words("nearest")} ${this.name(one.nearest)}, ${words("distance")} ${number(one.distance)}`,
+    ].filter(Boolean).join(" · ");
+  }
+
+  /** @param {string} seed */
+  select(seed) {
+    if (this.comparing && this.chosen !== null && seed !== this.chosen) {
+      this.comparing = false;
+      return this.enlarge(this.chosen, seed);
+    }
+    this.chosen = seed;
+    this.draw();
+    const { words, acts } = this.outside;
+    const button = (key, act) => {
+      const made = element("button", "", words(key));
+      made.onclick = act;
+      made.dataset.act = key;
+      return made;
+    };
+    const own = Object.keys(acts).map((key) => button(key, () => this.act(key)));
+    this.tools.replaceChildren(element("span", "", this.name(seed)), ...own, button("large", () => this.enlarge(seed)), button("compare", () => this.compare()));
+  }
+
+  compare() {
+    this.comparing = true;
+    this.about.textContent = this.outside.words("compare");
+  }
+
+  /** @param {string} key */
+  async act(key) {
+    if (this.chosen === null) return;
+    const said = await this.outside.acts[key](this.chosen);
+    this.draw();
+    this.about.textContent = said;
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const tile = /** @type {HTMLElement} */ (event.composedPath()[0]);
+    const seed = tile.dataset?.seed;
+    if (!seed || event.ctrlKey || event.metaKey || event.altKey) return;
+    const all = /** @type {HTMLElement[]} */ ([...this.sheet.children]);
+    const across = all.findIndex((other) => other.offsetTop > all[0].offsetTop);
+    /** @type {Record<string, number>} */
+    const moves = { ...ARROWS, ArrowUp: -Math.max(1, across), ArrowDown: Math.max(1, across) };
+    const [act, move] = [KEYS[event.key], moves[event.key]];
+    if (!act && !move) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (move) return all[all.indexOf(tile) + move]?.focus();
+    this.select(seed);
+    if (act === "large") this.enlarge(seed);
+    else this.act(act);
+    this.tiles.get(seed)?.focus();
+  }
+
+  /** One picture large, or two under a slider. @param {...string} seeds */
+  enlarge(...seeds) {
+    const pictures = seeds.map((seed) => {
+      const picture = element("div", "picture");
+      picture.style.cssText = /** @type {HTMLElement} */ (this.tiles.get(seed)).style.cssText;
+      picture.setAttribute("role", "img");
+      picture.setAttribute("aria-label", this.name(seed));
+      return picture;
+    });
+    const frame = element("div", "frame");
+    frame.append(...pictures);
+    const close = element("button", "", this.outside.words("close"));
+    close.onclick = () => {
+      this.large.hidden = true;
+      this.tiles.get(seeds[0])?.focus();
+    };
+    this.large.onkeydown = (event) => event.key === "Escape" && close.click();
+    this.large.replaceChildren(element("div", "", seeds.map((seed) => this.name(seed)).join(" | ")), frame, ...(pictures[1] ? [slider(pictures[1])] : []), close);
+    this.large.hidden = false;
+    close.focus();
+  }
+}
+
+/** Moves the edge of the picture that lies above. @param {HTMLElement} above */
+function slider(above) {
+  const made = /** @type {HTMLInputElement} */ (element("input"));
+  Object.assign(made, { type: "range", min: "0", max: "100", value: "50" });
+  const move = () => (above.style.clipPath = `inset(0 0 0 ${made.value}%)`);
+  made.oninput = move;
+  move();
+  return made;
+}
