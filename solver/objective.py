@@ -46,16 +46,25 @@ def sum_of_distances(parts, rows, standard=True, check=None, fixed=0):
         if spread == np.inf and fixed:
             largest, spread = _scale(b, rows, clock)
         for some in pieces(len(rows), clock):
-            total[some] += share * (b[np.ix_(rows[some], rows)].astype(np.float64) / largest / spread)
+            own = _of(b, rows, some).astype(np.float64)
+            own /= largest
+            own /= spread
+            own *= share
+            total[some] += own
     return total
 
 
 def _scale(b, rows, clock):
     """(the largest distance among `rows`, the spread of their pairs in that unit)."""
-    largest = max([1e-300, *(float(np.abs(b[np.ix_(rows[some], rows)]).max()) for some in pieces(len(rows), clock))])
+    largest = max([1e-300, *(float(np.abs(_of(b, rows, some)).max()) for some in pieces(len(rows), clock))])
     first, second = some_pairs(len(rows))
     pairs = b[rows[first], rows[second]].astype(np.float64) / largest
     return largest, _spread(pairs, pairs)
+
+
+def _of(b, rows, some):
+    """The distances of `some` of these rows to all of them; no copy where these are all that there are."""
+    return b[some] if np.array_equal(rows, np.arange(len(b))) else b[np.ix_(rows[some], rows)]
 
 
 def some_pairs(items):
