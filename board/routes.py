@@ -10,6 +10,8 @@ from ..sampling.record import row_of
 from .tiles import tiles
 from .watched import running, watched
 
+# Pictures on one sheet.
+MOST = 1024
 PREFIX = "/group_inference/board"
 GONE = "This run is no longer kept: the last ones are, until ComfyUI ends."
 
@@ -43,6 +45,8 @@ async def get_round(request):
         named = [(seed, rounds[int(name)].step) for seed in rounds[int(name)].seeds]
     else:
         raise _missing(f"This run has no round {name}.")
+    if len(named) > MOST:
+        raise _missing(f"This round looked at {len(named)} pictures, more than are shown.")
     if not run.shows:
         raise _missing("Previews are off, so nothing is shown before the run is done.")
     sheet = await asyncio.get_running_loop().run_in_executor(None, _sheet, run, named)

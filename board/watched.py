@@ -48,7 +48,7 @@ class Watched:
 def for_browsers(report):
     """A report as data with its seeds as texts: numbers of browsers are exact up to 2^53."""
     as_texts = lambda named: {key: value and [str(seed) for seed in value] for key, value in named.items() if key in SEEDS}
-    settings = {**report["settings"], "seed": str(report["settings"].get("seed", 0))}
+    settings = {name: str(value) if name == "seed" else value for name, value in report["settings"].items()}
     rounds = [{**look, **as_texts(look)} for look in report["rounds"]]
     return {**report, **as_texts(report), "settings": settings, "rounds": rounds}
 
@@ -80,6 +80,11 @@ def previews_wanted():
     if said not in (None, "default"):
         return said != "none"
     return latent_preview.default_preview_method != LatentPreviewMethod.NoPreviews or not any(word.startswith(SWITCH) for word in sys.argv)
+
+
+def someone_looks():
+    """Whether a browser has queued what is running."""
+    return getattr(prompt_server(), "client_id", None) is not None
 
 
 def watched(run_id):

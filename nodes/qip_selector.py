@@ -9,6 +9,9 @@ from comfy.nested_tensor import NestedTensor
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
+from ..board.saved import attach
+from ..board.thumbnails import Thumbnails
+from ..board.watched import someone_looks, watch
 from ..sampling.choose import Objective, decide
 from ..sampling.inputs import check_whole_numbers
 from ..sampling.notices import show_on_node
@@ -18,7 +21,7 @@ from ..sampling.record import Run
 from ..sampling.seeds import parse, refuse_both
 from ..sampling.summary import MOST_SEEDS, summary
 from ..scorers.combine import Given
-from .types import CATEGORY, SUMMARY, advanced_objective_inputs, objective_inputs, solver_input
+from .types import BOARD, CATEGORY, SUMMARY, advanced_objective_inputs, objective_inputs, solver_input
 
 
 class QIPSelector(io.ComfyNode):
@@ -93,6 +96,7 @@ class QIPSelector(io.ComfyNode):
                     display_name="seeds", is_output_list=True, tooltip="The seeds of the selected images, if seeds were connected."
                 ),
             ],
+            hidden=[io.Hidden.extra_pnginfo, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -135,18 +139,21 @@ class QIPSelector(io.ComfyNode):
         choice = decide(said, goal, n, pinned, seconds=time.perf_counter() - started - pictures.reading, banned=banned)
         order, rest = choice.chosen, np.setdiff1d(np.arange(count), choice.chosen).tolist()
         run = record(pictures, goal, n, choice, names)
+        watch(run, Thumbnails(names or range(count), pictures.thumbnails if someone_looks() else []), over=True)
         said = summary(run, "images", "seeds" if names else "numbers (from 0)")
         show_on_node(said)
+        text = run.to_json()
+        attach(text, cls.hidden)
         nothing = lambda what, socket: ExecutionBlocker(f"QIPSelector has no {what} to give: connect its {socket} input.")
         return io.NodeOutput(
             pictures.whole(order),
             {"samples": latents[order]} if samples else nothing("latents", "latent"),
             order,
-            run.to_json(),
+            text,
             pictures.alone(rest) if rest else ExecutionBlocker(None),
             rest or ExecutionBlocker(None),
             run.seeds if names else nothing("seeds", "seeds"),
-            ui={SUMMARY: said},
+            ui={SUMMARY: said, BOARD: [run.id]},
         )
 
 

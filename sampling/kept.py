@@ -19,9 +19,8 @@ import safetensors.torch
 import torch
 from comfy.nested_tensor import NestedTensor
 
-from ..scorers.pool import fitted
 from .notices import in_one_line
-from .preview import decode, first_tensor, paint
+from .preview import decode, first_tensor, paint, small
 from .scores import Scores
 from .trajectory import Known, StepDone
 
@@ -81,7 +80,7 @@ class KeptPool:
     def keep_picture(self, trajectory, picture):
         """picture: [h, w, 3] in 0..1, of the step that it has done last."""
         at = trajectory.candidate.seed, trajectory.candidate.row, len(trajectory.steps) - 1, "picture"
-        self.tensors[at] = _small(picture)
+        self.tensors[at] = small(picture, SIDE)
 
     def latents(self, named):
         """The last x0 of candidates by (seed, row, step or None), up to that step, as a latent batch of the host's. Raises ValueError for
@@ -95,7 +94,7 @@ class KeptPool:
         None where latents are no pictures. Raises ValueError if there is nothing of it."""
         x0 = first_tensor(self._x0(seed, row, step), self.shapes)
         if vae is not None:
-            return _small(decode(vae, self.latent_format.process_out(x0), SIDE)[0])
+            return small(decode(vae, self.latent_format.process_out(x0), SIDE)[0], SIDE)
         seen = self._last(seed, row, step, "picture")
         return paint(x0, self.latent_format) if seen is None else seen
 
@@ -174,11 +173,6 @@ class Tensors:
             with suppress(OSError):
                 self._file.unlink(missing_ok=True)
         self._held, self._file, self._there, self.bytes = {}, None, set(), 0
-
-
-def _small(picture):
-    """[h, w, 3] in 0..1 as uint8, longest side at most SIDE."""
-    return (fitted(picture[None], SIDE)[0] * 255).round().to(torch.uint8)
 
 
 def _name(key):

@@ -17,10 +17,12 @@ from PIL import ExifTags, Image, ImageOps
 from ..scorers.pool import Pool, fitted, pictures
 from .ask import Stream, of_pool
 from .notices import in_one_line
-from .preview import LONGEST_SIDE, as_tensor
+from .preview import LONGEST_SIDE, as_tensor, small
 
 # A warning names so many files.
 MOST_NAMES = 5
+# Of up to so many pictures small ones are kept to be looked at, with a longer side of so many pixels.
+THUMBNAILS = ((64, 128), (1024, 64))
 
 
 class Batches:
@@ -57,6 +59,13 @@ class Batches:
                 stream.add(fitted(picture[None], LONGEST_SIDE)[0])
         return stream.said()
 
+    @property
+    def thumbnails(self):
+        """[h, w, 3] uint8 of each, of videos their first frames; none of too many."""
+        side = _thumbnail_side(self.count)
+        still = lambda picture: picture if picture.ndim == 3 else picture[0]
+        return [small(still(picture), side) for batch in self.seen for picture in batch] if side else []
+
     def whole(self, indices):
         """Of one size one batch of these, in the order of the indices; else each alone. As they came, but as scorers see them where one
         size holds several kinds of tensors."""
@@ -73,7 +82,7 @@ class Folder:
     """The pictures in a folder below ComfyUI's input or output folder, in the order of their names; those in folders below it are not
     looked at. name: as the host's loaders write it, "cats" or "cats [output]"; without, input comes first.
 
-    count: of files, from `said` on of pictures; names: of these; reading: seconds that this took. Raises ValueError for a folder that
+    count: of files, from `said` on of pictures; names: of these; thumbnails: of these too, see Batches; reading: seconds that this took. Raises ValueError for a folder that
     is not there or lies elsewhere, and for one without pictures. Nothing elsewhere is read, not through symbolic links either.
     """
 
@@ -85,7 +94,7 @@ class Folder:
             if entry.is_file():
                 (elsewhere if outside(entry) else self.names).append(entry.name)
         self.warnings = _left_out("that are links to other places", elsewhere)
-        self.count, self.of_one_size, self.reading = len(self.names), True, 0.0
+        self.count, self.of_one_size, self.reading, self.thumbnails = len(self.names), True, 0.0, []
         if not self.names:
             raise ValueError(f"The folder {self.path} holds no pictures: name another folder.")
 
@@ -96,6 +105,7 @@ class Folder:
 
     def said(self, objective, x0=None, text=""):
         stream, bar, sizes, names, skipped = Stream(objective, self.count, LONGEST_SIDE, x0, text), ProgressBar(self.count), set(), [], []
+        side = _thumbnail_side(self.count)
         for done, name in enumerate(self.names, 1):
             comfy.model_management.throw_exception_if_processing_interrupted()
             bar.update_absolute(done)
@@ -109,6 +119,8 @@ class Folder:
             sizes.add(size)
             names.append(name)
             stream.add(picture)
+            if side:
+                self.thumbnails.append(small(picture, side))
         self.names, self.count, self.of_one_size = names, len(names), len(sizes) == 1
         self.warnings += _left_out("that cannot be read as pictures", skipped)
         if not names:
@@ -151,6 +163,10 @@ def _folder(name):
     raise ValueError(
         f"folder is {name[:100]!r}, but there is no such folder in ComfyUI's input or output folder, and no other is read: move it there, or connect its pictures as image."
     )
+
+
+def _thumbnail_side(count):
+    return next((side for most, side in THUMBNAILS if count <= most), None)
 
 
 def _thumbnail(path):

@@ -112,6 +112,11 @@ def paint(x0, latent_format):
     return rgb and torch.from_numpy(np.array(rgb.decode_latent_to_preview(x0).convert("RGB")))
 
 
+def small(picture, longest):
+    """[h, w, 3] in 0..1 as uint8 on the CPU, longest side at most that."""
+    return (fitted(picture[None], longest)[0] * 255).round().to("cpu", torch.uint8)
+
+
 def first_tensor(x0, shapes):
     """The picture part of latents [B, ...] that the host has packed from several tensors of these shapes."""
     if len(shapes) == 1:

@@ -1,7 +1,7 @@
 // What the board shows, without a page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { candidates, cell, inOrder, isNews, nameOf, scatter, timeline, toggled } from "./web/board/state.js";
+import { candidates, cell, inOrder, isNews, nameOf, scatter, shown, timeline, toggled } from "./web/board/state.js";
 import { LANGUAGES, wordsIn } from "./web/board/words.js";
 
 const look = (step, seeds, kept, more = {}) => ({ step, seeds, kept, unary: null, pairwise: null, nearest: null, nearest_distance: null, ...more });
@@ -12,7 +12,7 @@ const REPORT = {
     look(2, ["1", "2", "3", "4"], ["1", "3", "4"], { unary: [0.1, 0.2, null, 0.4], nearest: ["2", "1", "4", "3"], nearest_distance: [5, 5, 7, 7] }),
     look(5, ["1", "3", "4"], ["3", "1"], { unary: [0.5, 0.6, 0.7] }),
   ],
-  settings: { starting_candidates: 4, steps: 8 },
+  settings: { starting_candidates: 4, steps: 8, seed: "1" },
   plan: { start: 4, end: 2, steps: 8, in_words: "", looks: [{ step: 2, keep: 3, scored: true }, { step: 5, keep: 2, scored: true }] },
   beside: {},
 };
@@ -34,6 +34,13 @@ test("the group comes first, then the last to leave", () => {
   assert.deepEqual(inOrder(candidates(REPORT)).map((one) => one.seed), ["3", "1", "4", "2"]);
 });
 
+test("of very many the group alone is shown", () => {
+  const many = Array.from({ length: 2000 }, (_, i) => String(i));
+  const report = { ...REPORT, seeds: ["5", "1999"], rounds: [look(0, many, ["5", "1999"])] };
+  assert.deepEqual(shown(candidates(report)).map((one) => one.seed), ["5", "1999"]);
+  assert.equal(shown(candidates(REPORT)).length, 4);
+});
+
 test("the timeline says how many live in each step, also of those that are not done", () => {
   assert.deepEqual(timeline(REPORT).map((at) => at.living), [4, 4, 4, 3, 3, 3, 2, 2]);
   assert.deepEqual(timeline(REPORT).map((at) => at.round), [null, null, 0, null, null, 1, null, null]);
@@ -49,6 +56,7 @@ test("a picture is where the sheet has it", () => {
 test("rows are named by their number, seeds of any size by themselves", () => {
   const large = "18446744073709551615";
   assert.deepEqual(nameOf(REPORT, large), ["seed", large]);
+  assert.deepEqual(nameOf({ ...REPORT, settings: { starting_candidates: 4 } }, "7"), ["image", "7"]);
   assert.deepEqual(nameOf({ ...REPORT, settings: { starting_candidates: 4, rows: 4, seed: large } }, "1"), ["row", "2"]);
 });
 

@@ -1,7 +1,5 @@
-import json
-
 import pytest
-from shipped import ROOT
+from served import garden
 
 from devtools.host import host_in_use
 from devtools.server import Server, device_arguments
@@ -18,7 +16,4 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def graph():
-    """The garden workflow, cut down: 4 of 16 in 8 steps."""
-    graph = json.loads((ROOT / "workflows" / "api" / "garden.json").read_text())
-    graph["7"]["inputs"] |= {"schedule": "paper", "starting_candidates": 16, "start_percent": 0.15, "steps": 8, "seed": 3}
-    return graph
+    return garden()

@@ -62,6 +62,17 @@ export function candidates(report, until) {
   return [...found.values()];
 }
 
+// More tiles than that are no help, and a page bears no more.
+const MOST = 1024;
+
+/**
+ * Those that are shown: all, of very many the group alone.
+ * @param {Candidate[]} all
+ */
+export function shown(all) {
+  return all.length <= MOST ? all : all.filter((one) => one.rank >= 0);
+}
+
 /**
  * The group first, best first, then those that still live, then the others in the order in which they left, the last ones first.
  * @param {Candidate[]} all
@@ -107,13 +118,14 @@ export function cell(place, count) {
 }
 
 /**
- * What users call a candidate, see record.Run.name.
+ * What users call a candidate, see record.Run.name; pictures that were there already are images.
  * @param {Report} report
  * @param {string} seed
- * @returns {["row" | "seed", string]}
+ * @returns {["row" | "seed" | "image", string]}
  */
 export function nameOf(report, seed) {
-  const { rows = 1, seed: first = "0" } = report.settings;
+  const { rows = 1, seed: first } = report.settings;
+  if (first === undefined) return ["image", seed];
   return rows > 1 ? ["row", String(BigInt.asUintN(64, BigInt(seed) - BigInt(first)))] : ["seed", seed];
 }
 

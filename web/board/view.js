@@ -1,6 +1,6 @@
 import { charts } from "./charts.js";
 import { element } from "./dom.js";
-import { candidates, cell, inOrder, nameOf, timeline } from "./state.js";
+import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
 
 // What is seen of a run: in a root of its own, so that no style leaves it or gets in.
 
@@ -88,7 +88,7 @@ export class View {
   draw(until) {
     const { report, status, shows } = this.seen;
     const { words } = this.outside;
-    const all = candidates(report, until);
+    const all = shown(candidates(report, until));
     const living = all.filter((one) => one.left === null).length;
     const step = report.rounds.at(until ?? -1)?.step;
     const started = report.settings.starting_candidates;

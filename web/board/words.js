@@ -3,7 +3,7 @@
 /** @type {Record<string, Record<string, string>>} */
 const WORDS = {
   en: {
-    board: "Candidates of the group", seed: "seed", row: "row", step: "step", of: "of", living: "live", chosen: "chosen", left: "left after step",
+    board: "Candidates of the group", seed: "seed", image: "image", row: "row", step: "step", of: "of", living: "live", chosen: "chosen", left: "left after step",
     quality: "quality", nearest: "most like", distance: "distance", difference: "difference", plain: "first seeds", group: "this group",
     copy: "Copy seed", finish: "Finish this one", pin: "Pin", ban: "Ban", large: "Open large", compare: "Compare with the next one clicked",
     close: "Close", waiting: "No look yet.", hidden: "Previews are off: pictures come when the run is done.",
@@ -11,7 +11,7 @@ const WORDS = {
     scatter: "Quality against distance", distances: "Distances in the group", copied: "Copied:", later: "Set; the next run does it.",
   },
   zh: {
-    board: "组的候选", seed: "种子", row: "行", step: "步", of: "/", living: "存活", chosen: "已选中", left: "离开于步",
+    board: "组的候选", seed: "种子", image: "图片", row: "行", step: "步", of: "/", living: "存活", chosen: "已选中", left: "离开于步",
     quality: "质量", nearest: "最相似", distance: "距离", difference: "差异", plain: "最前的种子", group: "本组",
     copy: "复制种子", finish: "只完成这一个", pin: "固定", ban: "排除", large: "放大", compare: "与下一个点击的比较",
     close: "关闭", waiting: "尚未查看。", hidden: "预览已关闭：运行结束后显示图片。",
@@ -19,7 +19,7 @@ const WORDS = {
     scatter: "质量与距离", distances: "组内距离", copied: "已复制：", later: "已设置；下次运行生效。",
   },
   ja: {
-    board: "グループの候補", seed: "シード", row: "行", step: "ステップ", of: "/", living: "残り", chosen: "選択", left: "離脱ステップ",
+    board: "グループの候補", seed: "シード", image: "画像", row: "行", step: "ステップ", of: "/", living: "残り", chosen: "選択", left: "離脱ステップ",
     quality: "品質", nearest: "最も近い", distance: "距離", difference: "差異", plain: "先頭のシード", group: "このグループ",
     copy: "シードをコピー", finish: "これだけ仕上げる", pin: "固定", ban: "除外", large: "拡大", compare: "次にクリックしたものと比較",
     close: "閉じる", waiting: "まだ確認していません。", hidden: "プレビューはオフです：画像は実行後に表示されます。",
@@ -27,7 +27,7 @@ const WORDS = {
     scatter: "品質と距離", distances: "グループ内の距離", copied: "コピーしました：", later: "設定しました。次の実行で反映されます。",
   },
   ko: {
-    board: "그룹 후보", seed: "시드", row: "행", step: "단계", of: "/", living: "남음", chosen: "선택됨", left: "탈락 단계",
+    board: "그룹 후보", seed: "시드", image: "그림", row: "행", step: "단계", of: "/", living: "남음", chosen: "선택됨", left: "탈락 단계",
     quality: "품질", nearest: "가장 비슷함", distance: "거리", difference: "차이", plain: "처음 시드", group: "이 그룹",
     copy: "시드 복사", finish: "이것만 완성", pin: "고정", ban: "제외", large: "크게 보기", compare: "다음에 클릭한 것과 비교",
     close: "닫기", waiting: "아직 확인하지 않았습니다.", hidden: "미리보기가 꺼져 있습니다: 그림은 실행 후에 나옵니다.",
@@ -35,7 +35,7 @@ const WORDS = {
     scatter: "품질과 거리", distances: "그룹 안의 거리", copied: "복사됨:", later: "설정했습니다. 다음 실행에 적용됩니다.",
   },
   de: {
-    board: "Kandidaten der Gruppe", seed: "Seed", row: "Zeile", step: "Schritt", of: "von", living: "leben", chosen: "gewählt", left: "ausgeschieden nach Schritt",
+    board: "Kandidaten der Gruppe", seed: "Seed", image: "Bild", row: "Zeile", step: "Schritt", of: "von", living: "leben", chosen: "gewählt", left: "ausgeschieden nach Schritt",
     quality: "Qualität", nearest: "am ähnlichsten", distance: "Abstand", difference: "Unterschied", plain: "erste Seeds", group: "diese Gruppe",
     copy: "Seed kopieren", finish: "Dieses fertigstellen", pin: "Festhalten", ban: "Ausschließen", large: "Groß öffnen", compare: "Mit dem nächsten angeklickten vergleichen",
     close: "Schließen", waiting: "Noch kein Blick.", hidden: "Vorschauen sind aus: Bilder kommen, wenn der Lauf fertig ist.",
@@ -43,7 +43,7 @@ const WORDS = {
     scatter: "Qualität gegen Abstand", distances: "Abstände in der Gruppe", copied: "Kopiert:", later: "Gesetzt; der nächste Lauf tut es.",
   },
   fr: {
-    board: "Candidats du groupe", seed: "graine", row: "ligne", step: "étape", of: "sur", living: "en vie", chosen: "choisi", left: "écarté après l’étape",
+    board: "Candidats du groupe", seed: "graine", image: "image", row: "ligne", step: "étape", of: "sur", living: "en vie", chosen: "choisi", left: "écarté après l’étape",
     quality: "qualité", nearest: "le plus proche", distance: "distance", difference: "différence", plain: "premières graines", group: "ce groupe",
     copy: "Copier la graine", finish: "Terminer celui-ci", pin: "Épingler", ban: "Exclure", large: "Agrandir", compare: "Comparer avec le prochain cliqué",
     close: "Fermer", waiting: "Pas encore de regard.", hidden: "Les aperçus sont désactivés : les images viennent à la fin.",
