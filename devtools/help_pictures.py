@@ -60,7 +60,7 @@ SCENES = {
         "12": ("PreviewImage", {"images": ["10", 0]}),
     },
     "GardenLoader": GARDEN,
-    "GroupKSampler": {**group(1), "7": ("PreviewImage", {"images": ["6", 0]})},
+    "GroupKSampler": {**group(1, pairwise=["8", 0], vae=["1", 2]), "7": ("PreviewImage", {"images": ["6", 0]}), "8": COLOR},
     "GroupReport": CUSTOM,
     "GroupSampler": CUSTOM,
     "GroupSheet": {
@@ -82,7 +82,7 @@ SCENES = {
     "UnaryScorer": {"1": QUALITY, "2": ("GroupKSampler", {"unary": ["1", 0]})},
 }  # fmt: skip
 # Ids of what is outside the picture.
-OUTSIDE = {"DifferentFrom": "1234567", "GroupKSampler": "1234", "GroupReport": "1", "GroupSheet": "123478", "SaveGroup": "1234"}
+OUTSIDE = {"DifferentFrom": "1234567", "GroupKSampler": "12348", "GroupReport": "1", "GroupSheet": "123478", "SaveGroup": "1234"}
 RUN_FIRST = ("DifferentFrom", "GroupKSampler", "GroupSheet", "SaveGroup")
 
 

@@ -244,7 +244,7 @@ def _finite(unary, pairwise, fixed):
     for _, b in pairwise:
         # A broken candidate spoils its row and one entry of every other row: take out the worst until all is well.
         broken = ~np.isfinite(b)
-        while (spoilt := broken[:, finite].sum(1) * finite).any():
+        while broken.any() and (spoilt := broken[:, finite].sum(1) * finite).any():
             finite[int(spoilt.argmax())] = False
     known = finite[len(finite) - fixed :]
     if not known.all():

@@ -1,7 +1,7 @@
 // What the board shows, without a page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { candidates, cell, inOrder, isNews, nameOf, scatter, shown, timeline, toggled } from "./web/board/state.js";
+import { candidates, cell, inOrder, isNews, isReport, nameOf, scatter, shown, timeline, toggled } from "./web/board/state.js";
 import { LANGUAGES, wordsIn } from "./web/board/words.js";
 
 const look = (step, seeds, kept, more = {}) => ({ step, seeds, kept, unary: null, pairwise: null, nearest: null, nearest_distance: null, ...more });
@@ -16,6 +16,13 @@ const REPORT = {
   plan: { start: 4, end: 2, steps: 8, in_words: "", looks: [{ step: 2, keep: 3, scored: true }, { step: 5, keep: 2, scored: true }] },
   beside: {},
 };
+
+test("what a workflow from anywhere holds is looked at before it is shown", () => {
+  const good = { ...REPORT, id: "0123456789abcdef0123456789abcdef" };
+  assert.ok(isReport(good) && isReport(JSON.parse(JSON.stringify(good))));
+  const bad = [undefined, null, {}, "a", REPORT, { ...good, id: '"),url("https://elsewhere' }, { ...good, rounds: null }, { ...good, rounds: [{}] }, { ...good, rounds: [null] }, { ...good, settings: undefined }];
+  assert.deepEqual(bad.map(isReport), bad.map(() => false));
+});
 
 test("a candidate is as its last round saw it", () => {
   const [one, two, three, four] = candidates(REPORT);

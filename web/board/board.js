@@ -1,6 +1,6 @@
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { isNews, toggled } from "./state.js";
+import { isNews, isReport, toggled } from "./state.js";
 import { View } from "./view.js";
 import { wordsIn } from "./words.js";
 
@@ -13,7 +13,7 @@ const REPORT = "group_report";
 const HEIGHT = 380;
 
 /** @typedef {import("./state.js").Word} Word */
-/** @typedef {{node: any, view: View, known: Word | undefined, asking: boolean, again: boolean}} Board */
+/** @typedef {{node: any, view: View, run: string, known: Word | undefined, asking: boolean, again: boolean}} Board run: the one that is shown */
 
 /** @type {WeakMap<object, Board>} by node */
 const boards = new WeakMap();
@@ -36,7 +36,7 @@ function boardOf(node) {
   const words = wordsIn(app.extensionManager.setting.get("Comfy.Locale"));
   const sheet = (run, round) => api.apiURL(`${PATH}/${run}/${round}.webp`);
   const view = new View({ words, sheet, marked: (seed) => marked(node, seed), acts: actsOf(node, words) });
-  const board = { node, view, known: undefined, asking: false, again: false };
+  const board = { node, view, run: "", known: undefined, asking: false, again: false };
   boards.set(node, board);
   view.element.style.minHeight = `${HEIGHT}px`; // of the newer renderer, which asks no widget
   const widget = node.addDOMWidget("group_board", "GROUP_BOARD", view.element, { serialize: false, getMinHeight: () => HEIGHT });
@@ -47,15 +47,16 @@ function boardOf(node) {
 
 /** Shows what the server has of a run. @param {Board} board @param {string} run */
 async function ask(board, run) {
+  board.run = run;
   board.again = board.asking;
   if (board.asking) return;
   board.asking = true;
   try {
     do {
       board.again = false;
-      const answer = await api.fetchApi(`${PATH}/${board.known?.run ?? run}`);
-      if (!answer.ok) return;
-      const seen = await answer.json();
+      const answer = await api.fetchApi(`${PATH}/${board.run}`);
+      const seen = answer.ok ? await answer.json() : null;
+      if (seen?.run !== board.run) continue; // gone, or another one is to be shown by now
       board.view.show(seen);
       if (seen.status === "done") board.node.properties[REPORT] = seen.report;
     } while (board.again);
@@ -78,7 +79,7 @@ function hear(word) {
 function executed({ node: id, display_node: shown = id, output }) {
   const node = nodeOf(shown);
   const run = output?.group_board?.[0];
-  if (node && run && boardOf(node).known?.run !== run) ask(boardOf(node), run);
+  if (node && run && boardOf(node).run !== run) ask(boardOf(node), run);
   if (!node || !output?.images?.length) return;
   const addresses = output.images.map((image) => api.apiURL(`/view?${new URLSearchParams(image)}`));
   for (const one of upstream(node)) boards.get(one)?.view.showResults(addresses);
@@ -133,8 +134,9 @@ function actsOf(node, words) {
     return write(node, name, toggled(String(widgetOf(node, name)?.value ?? ""), seed), words);
   };
   const copy = async (seed) => {
-    await navigator.clipboard.writeText(seed);
-    return `${words("copied")} ${seed}`;
+    // Pages from another machine have no clipboard without HTTPS: what is shown can be copied by hand.
+    await navigator.clipboard?.writeText(seed);
+    return `${navigator.clipboard ? words("copied") : words("seed")} ${seed}`;
   };
   const finish = async (seed) => {
     const wanted = { seeds: seed, pinned: "", banned: "", output_group_size: 1 };
@@ -153,9 +155,10 @@ app.registerExtension({
   },
   loadedGraphNode(node) {
     const report = node.properties?.[REPORT];
-    if (!report?.id) return;
-    const { view } = boardOf(node);
-    view.show({ run: report.id, status: "done", shows: true, report });
+    if (!isReport(report)) return;
+    const board = boardOf(node);
+    board.run = report.id;
+    board.view.show({ run: report.id, status: "done", shows: true, report });
   },
   /** Runs that go on while a page is loaded. */
   async afterConfigureGraph() {

@@ -34,6 +34,15 @@
  */
 
 /**
+ * Whether this is a report that can be shown: workflows come from anywhere.
+ * @param {any} report
+ */
+export function isReport(report) {
+  const lists = [report?.seeds, report?.rounds, ...(report?.rounds ?? []).flatMap((round) => [round?.seeds, round?.kept])];
+  return /^[0-9a-f]{32}$/.test(report?.id) && lists.every(Array.isArray) && Boolean(report.settings && report.beside);
+}
+
+/**
  * All candidates that were looked at until a round, in the order in which they started.
  * @param {Report} report
  * @param {number} [until] the round that counts as the last one; without, the whole run counts

@@ -1,0 +1,89 @@
+"""python3 dev.py bench board: what it costs a run that its board is open, in a real server on the garden. Three ways take turns, each run with
+seeds of its own: queued by a script, for which nothing is said; by a browser that does not look; and by one that asks for the report and
+the sheet of each round, as the board does."""
+
+import argparse
+import json
+import threading
+import urllib.error
+
+import numpy as np
+import websocket
+
+from .host import ROOT, host_in_use
+from .server import Server, device_arguments
+from .statistics import cell, interval, machine, table
+
+PATH = "/group_inference/board"
+WAYS = ("nobody", "queued by a browser", "board open")
+
+
+class Board(threading.Thread):
+    """Asks as web/board does, one state and one sheet at a time. asked: bytes that came."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.asked, self.sheets = server, 0, set()
+        self.socket = websocket.create_connection(f"{server.address.replace('http', 'ws')}/ws?clientId=board", timeout=600)
+
+    def run(self):
+        while True:
+            message = self.socket.recv()
+            if isinstance(message, str) and (heard := json.loads(message))["type"] == "group_inference.board":
+                self.look(heard["data"])
+
+    def look(self, word):
+        path = f"{PATH}/{word['run']}"
+        try:
+            self.asked += len(self.server.get(path, raw=True))
+            sheet = f"{path}/{word['rounds'] - 1}.webp" if word["status"] == "running" else f"{path}/results.webp"
+            if word["rounds"] and sheet not in self.sheets:
+                self.sheets.add(sheet)
+                self.asked += len(self.server.get(sheet, raw=True))
+        except urllib.error.HTTPError as e:
+            raise RuntimeError(f"{path}: {e.read().decode()}") from e
+
+
+def seconds(server, graph, client):
+    """That the host takes for a prompt, by its own messages."""
+    entry = server.wait(server.submit(graph, **({"client_id": client} if client else {})))
+    if error := server.error(entry):
+        raise RuntimeError(error)
+    times = {name: data["timestamp"] for name, data in entry["status"]["messages"]}
+    return (times["execution_success"] - times["execution_start"]) / 1000
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="dev.py bench board", description=__doc__)
+    parser.add_argument("--candidates", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=12, help="of each way")
+    options = parser.parse_args()
+    graph = json.loads((ROOT / "workflows" / "api" / "garden.json").read_text(encoding="utf-8"))
+    settings = {"schedule": "paper", "starting_candidates": options.candidates, "pruning_ratio": 0.2, "steps": options.steps}
+    found = {way: [] for way in WAYS}
+    host = host_in_use()
+    with Server(host, device_arguments(host.python), ROOT / "output" / "comfyui.log") as server:
+        board = Board(server)
+        board.start()
+        for number in range(options.runs + 1):
+            for place, way in enumerate(WAYS):
+                graph["7"]["inputs"] |= settings | {"seed": 10_000 * (3 * number + place)}
+                took = seconds(server, graph, {"nobody": None, "queued by a browser": "elsewhere", "board open": "board"}[way])
+                if number:  # the first run of each does what only a first run does
+                    found[way].append(took)
+    base = np.array(found["nobody"])
+    rows = [[way, f"{np.median(took):.2f}", cell(interval(np.array(took) / base), 3)] for way, took in found.items()]
+    print(
+        table(
+            ["", "seconds, median", "over nobody"],
+            rows,
+            f"{options.candidates} candidates, {options.steps} steps, {options.runs} runs each",
+        )
+    )
+    print(f"\nThe board asked for {board.asked / 2**10 / (options.runs + 1):.0f} kB a run.")
+    print(", ".join(f"{name} {value}" for name, value in machine().items()))
+
+
+if __name__ == "__main__":
+    main()
