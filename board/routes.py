@@ -7,6 +7,7 @@ from aiohttp import web
 
 from ..sampling.notices import prompt_server
 from ..sampling.record import row_of
+from ..sampling.seeds import parse, refuse_both
 from .tiles import tiles
 from .watched import running, watched
 
@@ -22,6 +23,7 @@ def add_routes():
         server.routes.get(PREFIX)(get_running)
         server.routes.get(PREFIX + "/{run}")(get_run)
         server.routes.get(PREFIX + "/{run}/{round}.webp")(get_round)
+        server.routes.post(PREFIX + "/{run}/choose")(post_choose)
 
 
 async def get_running(request):
@@ -54,6 +56,39 @@ async def get_round(request):
         raise _missing("What this run left is no longer kept, or is no pictures.")
     # What a round looked at stays as it is.
     return web.Response(body=sheet, content_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
+
+
+async def post_choose(request):
+    """{"seeds"}: whom a round would have chosen, best first, by {"round", "lambda_score", "output_group_size", "pinned", "banned"}, the last
+    two as the nodes take them; who was not looked at does not count. Nothing is changed."""
+    run = _run(request)
+    try:
+        wanted = await request.json()
+        number, weight, n = int(wanted["round"]), float(wanted["lambda_score"]), int(wanted["output_group_size"])
+        pinned, banned = (str(wanted.get(name, "")) for name in ("pinned", "banned"))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e:
+        raise web.HTTPBadRequest(text="round, lambda_score and output_group_size must be numbers, pinned and banned texts.") from e
+    asked = run.asked[number] if 0 <= number < len(run.asked) else None
+    if asked is None:
+        raise _missing("Only rounds of the newest run, and not too large ones, can be asked what would be.")
+    seeds, settings = run.record.rounds[number].seeds, run.record.settings
+    try:
+        kept, out = (_places(name, text, seeds, settings) for name, text in (("pinned", pinned), ("banned", banned)))
+        refuse_both(kept, out)
+        least, most = max(1, len(kept)), len(seeds) - len(out)
+        if not least <= n <= most:
+            raise ValueError(f"output_group_size must be from {least} to {most} here.")
+        chosen = await asyncio.get_running_loop().run_in_executor(None, asked.again, weight, n, kept, out)
+    except ValueError as e:
+        raise web.HTTPBadRequest(text=str(e)) from e
+    return web.json_response({"seeds": [str(seeds[i]) for i in chosen]})
+
+
+def _places(name, text, seeds, settings):
+    """Where those that a text names are among seeds."""
+    rows = settings.get("rows", settings["starting_candidates"])
+    named = set(parse(name, text, rows if rows > 1 else None, settings.get("seed", 0)))
+    return [i for i, seed in enumerate(seeds) if seed in named]
 
 
 def _run(request):

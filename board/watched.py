@@ -10,6 +10,7 @@ import latent_preview
 from comfy.cli_args import LatentPreviewMethod
 from comfy_execution.utils import get_executing_context
 
+from ..sampling.choose import Asked
 from ..sampling.kept import KeptPool
 from ..sampling.notices import prompt_server, running_prompt
 from ..sampling.record import Run
@@ -17,6 +18,8 @@ from ..sampling.record import Run
 EVENT = "group_inference.board"
 # Of the last runs; what they left is kept elsewhere, and may be gone before.
 MOST = 32
+# Distances of so many take half a megabyte.
+MOST_ASKED = 256
 SWITCH = "--preview-method"
 # Parts of a report and of its rounds that are lists of seeds.
 SEEDS = {"seeds", "kept", "below_floor", "nearest"}
@@ -25,8 +28,9 @@ SEEDS = {"seeds", "kept", "below_floor", "nearest"}
 @dataclass
 class Watched:
     """A run as it is now. pool: has `picture`, see KeptPool; node: id of the node that runs, as the host executes it; client: of the
-    browser that queued it, None of a script; begun: in seconds; status: "running", "done" or "stopped"; shows: whether its pictures may be seen yet, which
-    users turn off with the host's previews."""
+    browser that queued it, None of a script; begun: in seconds; status: "running", "done" or "stopped"; shows: whether its pictures
+    may be seen yet, which users turn off with the host's previews; asked: what each round decided, for who asks what would be, of the
+    newest run alone, since scorers may be large; None of rounds with more than MOST_ASKED candidates, and where nobody looks."""
 
     record: Run
     pool: KeptPool
@@ -35,14 +39,16 @@ class Watched:
     shows: bool
     status: str = "running"
     begun: float = field(default_factory=time.time)
+    asked: list[Asked | None] = field(default_factory=list)
 
     def word(self):
         """What a browser hears, few bytes: it asks for what it wants to see."""
         return {"run": self.record.id, "node": self.node, "begun": self.begun, "rounds": len(self.record.rounds), "status": self.status}
 
     def as_data(self):
-        """What it gets: the report, with seeds as texts, and whether pictures may be seen."""
-        return {**self.word(), "shows": self.shows, "report": for_browsers(json.loads(self.record.to_json()))}
+        """What it gets: the report, with seeds as texts, whether pictures may be seen, and of which rounds it may ask what would be."""
+        again = [asked is not None for asked in self.asked]
+        return {**self.word(), "shows": self.shows, "again": again, "report": for_browsers(json.loads(self.record.to_json()))}
 
 
 def for_browsers(report):
@@ -56,16 +62,21 @@ def for_browsers(report):
 _runs = OrderedDict()
 
 
-def watch(record, pool, over=False):
-    """What a run says when it begins, after each selection, and when it is over, whether it came to its end or not."""
+def watch(record, pool, asked=None, over=False):
+    """What a run says when it begins, after each selection, with what that was asked, and when it is over, whether it came to its end or
+    not."""
     server, context = prompt_server(), get_executing_context()
     if server is None or context is None:
         return
     if record.id not in _runs:
+        for other in _runs.values():
+            other.asked.clear()
         _runs[record.id] = Watched(record, pool, context.node_id, server.client_id, previews_wanted())
     run = _runs[record.id]
     while len(_runs) > MOST:
         _runs.popitem(last=False)
+    if asked is not None:
+        run.asked.append(asked if run.client is not None and len(record.rounds[-1].seeds) <= MOST_ASKED else None)
     if over:
         run.status, run.shows = "done" if record.seeds else "stopped", True
     if run.client is not None:

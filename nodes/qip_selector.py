@@ -139,7 +139,7 @@ class QIPSelector(io.ComfyNode):
         choice = decide(said, goal, n, pinned, seconds=time.perf_counter() - started - pictures.reading, banned=banned)
         order, rest = choice.chosen, np.setdiff1d(np.arange(count), choice.chosen).tolist()
         run = record(pictures, goal, n, choice, names)
-        watch(run, Thumbnails(names or range(count), pictures.thumbnails if someone_looks() else []), over=True)
+        watch(run, Thumbnails(names or range(count), pictures.thumbnails if someone_looks() else []), choice.asked, over=True)
         said = summary(run, "images", "seeds" if names else "numbers (from 0)")
         show_on_node(said)
         text = run.to_json()

@@ -15,7 +15,7 @@ from ..scorers.pool import Pool
 from ..scorers.reliability import LATENTS, TRUSTED, along, check_curve, reliability, trusted_from
 from ..solver import SET_FUNCTIONS, Selection, check_size, mean_weight, select, standard_scores, sum_of_distances
 from ..solver.highs import installed
-from .ask import of_pool
+from .ask import Said, of_pool
 from .inputs import check_numbers
 from .plan import MOST_CANDIDATES
 from .preview import key_frames
@@ -25,6 +25,8 @@ from .scores import Scores
 OBJECTIVES = ("paper", "balanced", *SET_FUNCTIONS)
 SOLVERS = ("auto", "highs")
 TRIAL_SIZE = 64
+# Seconds of the solver for who only asks what would be.
+BRIEF = 0.2
 # Of what a look learns, where both kinds are asked: with less the last look comes too early for quality, with more there are too few
 # candidates for difference (docs/results.md).
 QUALITY_SHARE = 0.3
@@ -135,12 +137,27 @@ class Objective:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What `decide` was asked, but for the size of the group and who is in it or not."""
+
+    said: Said
+    objective: Objective
+    progress: float
+
+    def again(self, weight, n, pinned=(), banned=()):
+        """Indices of the group, best first, with another lambda. In any thread: an interrupt is left to the one that samples. Raises
+        ValueError for what cannot be."""
+        objective = replace(self.objective, weight=weight, time_limit=BRIEF)
+        return decide(self.said, objective, n, pinned, self.progress, banned=banned, check=lambda: None).chosen
+
+
+@dataclass(frozen=True)
 class Choice:
     """unary [M] and pairwise [M, M]: what was selected by, None without such a scorer: raw for one scorer, the weighted sum of
     several; parts: raw scores by name, of several unary scorers; to_fixed [M]: the mean of the same distances to what Different From
     has, None without; finite: which candidates could be scored; below_floor: indices
     that a quality floor kept out; chosen: indices of the survivors, best first, at most n; selection: of the solver; unmet: a
-    sentence for each floor that nobody meets; by: what each scorer counted, 1 for the most reliable."""
+    sentence for each floor that nobody meets; by: what each scorer counted, 1 for the most reliable; asked: what it was that was decided."""
 
     unary: np.ndarray | None
     pairwise: np.ndarray | None
@@ -153,6 +170,7 @@ class Choice:
     seconds: dict[str, float]
     unmet: list[str]
     by: dict[str, float]
+    asked: Asked
 
     def as_round(self, step, sigma, seeds, seconds):
         """The record of this selection among candidates with these seeds; seconds: of the parts before scoring."""
@@ -183,8 +201,12 @@ def choose(pool, objective, n, pinned=(), known=None):
     return decide(said, objective, n, pinned, pool.progress, time.perf_counter() - started)
 
 
-def decide(said, objective, n, pinned=(), progress=1.0, seconds=0.0, banned=()):
-    """The same of what scorers Said, when this share of the noise is gone, and it took them so long; banned: indices that are not chosen.
+def decide(
+    said, objective, n, pinned=(), progress=1.0, seconds=0.0, banned=(),
+    check=comfy.model_management.throw_exception_if_processing_interrupted,
+):  # fmt: skip
+    """The same of what scorers Said, when this share of the noise is gone, and it took them so long; banned: indices that are not chosen;
+    check: called often, may raise.
     What the objective's Different From has is in every group, and comes after the candidates in all arrays here."""
     started, fixed = time.perf_counter(), objective.fixed.count
     worth = {id(s): reliability(s, progress) for s in objective.scorers}
@@ -203,7 +225,6 @@ def decide(said, objective, n, pinned=(), progress=1.0, seconds=0.0, banned=()):
         )
     kept, out = (np.flatnonzero(np.isin(rows, np.array(named, dtype=int))) for named in (pinned, banned))
     n, weight, raw = min(n, len(rows) - len(out)), objective.weight, objective.kind == "paper"
-    check = comfy.model_management.throw_exception_if_processing_interrupted
     u, b = np.zeros(len(both)), sum_of_distances(pairwise, both, not raw, check, fixed)
     for _, share, scores in unary:
         u[: len(rows)] += share * (scores[rows] if raw else standard_scores(scores[rows]))
@@ -233,6 +254,7 @@ def decide(said, objective, n, pinned=(), progress=1.0, seconds=0.0, banned=()):
         seconds={"scores": seconds, "solver": time.perf_counter() - started},
         unmet=_unmet(trusted, rows),
         by={s.name: counts(s, 1.0) for s in objective.scorers},
+        asked=Asked(said, objective, progress),
     )
 
 

@@ -15,7 +15,7 @@ from .summary import summary
 REMEMBERED_RUNS = 8
 
 
-def unwatched(record, pool, over=False):
+def unwatched(record, pool, asked=None, over=False):
     """For runs that nobody looks at."""
 
 
@@ -26,7 +26,7 @@ class GroupSampler(Sampler):
     starts B candidates. objective: see choose.Objective. members: see seeds.Members. vae: for the pictures that are scored.
     batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of
     a picture of them all, for SamplerCustomAdvanced's second output. watch: called with a run's record and kept pool when it begins,
-    after each selection, and with over=True at its end, see board/watched.py.
+    after each selection with what was asked too, and with over=True at its end, see board/watched.py.
     Raises ValueError for what cannot work, before the model is called.
     """
 

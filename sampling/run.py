@@ -258,7 +258,7 @@ class GroupRun:
         for part, value in self.record.rounds[-1].seconds.items():
             self.record.seconds[part] += value
         self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
-        self.group.watch(self.record, self.kept)
+        self.group.watch(self.record, self.kept, choice.asked)
         return [living[i] for i in choice.chosen]
 
     def texts(self, seeds):

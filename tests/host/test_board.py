@@ -1,5 +1,6 @@
 """What the board gets of runs: words to the browser, reports with exact seeds, sheets of pictures, and the report in saved workflows."""
 
+import asyncio
 import io
 import json
 from types import SimpleNamespace
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from aiohttp import web
 from group_inference.board import watched
-from group_inference.board.routes import _sheet
+from group_inference.board.routes import _sheet, post_choose
 from group_inference.board.saved import REPORT, attach, node_of
 from group_inference.board.tiles import columns, tiles
 from group_inference.nodes.group_ksampler import GroupKSampler
@@ -142,3 +144,63 @@ def test_the_report_goes_into_the_workflow_of_pictures(flow_model, words):
     assert node_of(workflow, 3) is workflow["nodes"][1] and node_of(workflow, "12:4") is None and node_of({}, "12:3") is None
     attach("{}", None)
     attach("{}", SimpleNamespace(extra_pnginfo=None, unique_id="1"))
+
+
+def asking(run_id, **wanted):
+    """The answer of the route to one who asks what would be: (status, seeds or words)."""
+
+    async def decoded():
+        return wanted
+
+    request = SimpleNamespace(match_info={"run": run_id}, json=decoded)
+    try:
+        answer = asyncio.run(post_choose(request))
+    except web.HTTPException as e:
+        return e.status, e.text
+    return answer.status, json.loads(answer.text)["seeds"]
+
+
+def test_what_would_be_is_what_a_run_does(flow_model, words):
+    """Of the first round, and of the last with another lambda and size; nothing of the run changes."""
+    quality = {"unary": tiny.LastRows(), "objective": "balanced"}
+    report = run(flow_model, lambda_score=1.0, **quality)
+    before = watched.watched(report["id"]).as_data()
+    for number, look in enumerate(report["rounds"]):
+        same = asking(report["id"], round=number, lambda_score=1.0, output_group_size=len(look["kept"]))
+        assert same == (200, [str(seed) for seed in look["kept"]])
+    assert before["again"] == [True] * len(report["rounds"]) and watched.watched(report["id"]).as_data() == before
+    first = report["rounds"][0]
+    code, other = asking(report["id"], round=0, lambda_score=0.0, output_group_size=3)
+    best = np.argsort([-score for score in first["unary"]], kind="stable")[:3]
+    assert code == 200 and set(other) == {str(first["seeds"][i]) for i in best}
+    assert len(asking(report["id"], round=0, lambda_score=1.0, output_group_size=5)[1]) == 5
+
+
+def test_pins_and_bans_count_when_asking(flow_model, words):
+    report = run(flow_model)
+    seeds = [str(seed) for seed in report["rounds"][0]["seeds"]]
+    ask = lambda **more: asking(report["id"], round=0, lambda_score=1.0, output_group_size=2, **more)
+    assert set(ask(pinned=seeds[0], banned="2-7, 999")[1]) == set(seeds[:2])
+    assert ask(pinned="1", banned="0-1")[0] == 400 and ask(banned="0-6")[0] == 400 and ask(pinned="0-2")[0] == 400
+    assert ask(pinned="row 3") == (400, "pinned holds 'row 3', but the latent is one for all candidates: name them by their seeds.")
+
+
+GOOD = {"round": 0, "lambda_score": 1.0, "output_group_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [({}, 400), ({"round": 0}, 400), (GOOD | {"round": "x"}, 400), (GOOD | {"round": 99}, 404), (GOOD | {"round": -1}, 404)]
+    + [(GOOD | {"lambda_score": weight}, 400) for weight in ("nan", float("inf"), -1.0, None)]
+    + [(GOOD | {"output_group_size": size}, 400) for size in (0, 99, 1e400, [])]
+    + [(GOOD | {"banned": "all"}, 400)],
+)
+def test_bad_questions_get_a_sentence(flow_model, words, wanted, code):
+    found, text = asking(run(flow_model)["id"], **wanted)
+    assert found == code and text.endswith(".") and len(text) < 200
+
+
+def test_only_the_newest_run_can_be_asked(flow_model, words):
+    old, new = run(flow_model, seed=0), run(flow_model, seed=100)
+    ask = lambda report: asking(report["id"], round=0, lambda_score=1.0, output_group_size=2)[0]
+    assert (ask(old), ask(new), ask({"id": "0" * 32})) == (404, 200, 404)

@@ -36,7 +36,7 @@ def test_candidates_fade_where_they_stand_as_the_run_goes(board):
 def test_a_round_is_asked_for_once(board):
     """And a word brings one state and one sheet, however many there are."""
     sheets = [path for path in board["asked"] if path.endswith(".webp")]
-    states = [path for path in board["asked"] if "/board/" in path and not path.endswith((".webp", ".css"))]
+    states = [path for path in board["asked"] if "/board/" in path and not path.endswith((".webp", ".css", "/choose"))]
     assert len(set(sheets)) == len(sheets) <= LOOKS + 1 and len(states) <= LOOKS + 2
 
 
@@ -74,3 +74,10 @@ def test_what_says_nothing_or_comes_late_changes_nothing(board):
 def test_a_page_that_is_loaded_anew_sees_the_run_go_on(board):
     assert board["reloaded"]["tiles"] == 200 and board["reloaded"]["best"] == 0
     assert (board["finished"]["tiles"], board["finished"]["best"]) == (200, KEPT)
+
+
+def test_another_lambda_is_tried_at_once_and_applied_to_what_is_there(board):
+    """By quality alone, in the last round, and then in a run, for which all that started is known."""
+    assert len(board["would"]) == KEPT and board["tried"].startswith("In the look after step 7: ")
+    assert board["applied"]["lambda_score"] == 0 and board["applied"]["output_group_size"] == KEPT
+    assert board["again"]["known"] == STARTED and board["again"]["settings"]["lambda_score"] == 0

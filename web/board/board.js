@@ -1,6 +1,6 @@
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { isNews, isReport, toggled } from "./state.js";
+import { isNews, isReport, seedsIn, toggled } from "./state.js";
 import { View } from "./view.js";
 import { wordsIn } from "./words.js";
 
@@ -35,7 +35,8 @@ function boardOf(node) {
   if (there) return there;
   const words = wordsIn(app.extensionManager.setting.get("Comfy.Locale"));
   const sheet = (run, round) => api.apiURL(`${PATH}/${run}/${round}.webp`);
-  const view = new View({ words, sheet, marked: (seed) => marked(node, seed), acts: actsOf(node, words) });
+  const apply = (values) => Object.entries(values).map(([name, value]) => write(node, name, value, words))[0];
+  const view = new View({ words, sheet, marked: (seed) => marked(node, seed), choose: (run, wanted) => choose(node, run, wanted), apply, acts: actsOf(node, words) });
   const board = { node, view, run: "", known: undefined, asking: false, again: false };
   boards.set(node, board);
   view.element.style.minHeight = `${HEIGHT}px`; // of the newer renderer, which asks no widget
@@ -63,6 +64,14 @@ async function ask(board, run) {
   } finally {
     board.asking = false;
   }
+}
+
+/** Whom a round would choose, with who is pinned and banned now. @param {any} node @param {string} run @param {object} wanted */
+async function choose(node, run, wanted) {
+  const named = (name) => widgetOf(node, name)?.value ?? "";
+  const body = JSON.stringify({ ...wanted, pinned: named("pinned"), banned: named("banned") });
+  const answer = await api.fetchApi(`${PATH}/${run}/choose`, { method: "POST", body });
+  return answer.ok ? answer.json() : { seeds: [], said: await answer.text() };
 }
 
 /** @param {Word} word */
@@ -112,8 +121,7 @@ function widgetOf(node, name) {
 
 /** @param {any} node @param {string} seed */
 function marked(node, seed) {
-  const names = (name) => toggled(String(widgetOf(node, name)?.value ?? ""), seed).split(", ").includes(seed);
-  return ["pinned", "banned"].find((name) => widgetOf(node, name)?.value && !names(name)) ?? "";
+  return ["pinned", "banned"].find((name) => seedsIn(String(widgetOf(node, name)?.value ?? "")).includes(seed)) ?? "";
 }
 
 /** Writes a value into an input, or says why not. @param {any} node @param {string} name @param {unknown} value @param {(key: string) => string} words */

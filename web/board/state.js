@@ -17,7 +17,7 @@
  * @property {string} id
  * @property {string[]} seeds
  * @property {Round[]} rounds
- * @property {{seed?: string, rows?: number, steps?: number, starting_candidates: number, unary?: string, pairwise?: string}} settings
+ * @property {{seed?: string, rows?: number, steps?: number, starting_candidates: number, output_group_size: number, lambda_score: number, unary?: string, pairwise?: string}} settings
  * @property {{start: number, end: number, steps: number, in_words: string, looks: {step: number, keep: number, scored: boolean}[]} | null} [plan]
  * @property {{group?: Means, plain?: Means}} beside
  */
@@ -159,12 +159,20 @@ export function isNews(known, word) {
 }
 
 /**
+ * The parts of a text of seeds such as "3, 11, 40-47".
+ * @param {string} text
+ */
+export function seedsIn(text) {
+  return text.split(",").map((part) => part.trim()).filter(Boolean);
+}
+
+/**
  * A text of seeds with one more, or without it if it is there: "3, 11" and "11" are "3".
  * @param {string} text
  * @param {string} seed
  */
 export function toggled(text, seed) {
-  const named = text.split(",").map((part) => part.trim()).filter(Boolean);
+  const named = seedsIn(text);
   const others = named.filter((part) => part !== seed);
   return (others.length < named.length ? others : [...named, seed]).join(", ");
 }

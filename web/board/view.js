@@ -1,3 +1,4 @@
+import { again } from "./again.js";
 import { charts } from "./charts.js";
 import { element } from "./dom.js";
 import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
@@ -11,6 +12,7 @@ import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
  * @property {string} run
  * @property {string} status
  * @property {boolean} shows
+ * @property {boolean[]} [again] whether a round can be asked what would be
  * @property {Report} report
  */
 /**
@@ -18,6 +20,8 @@ import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
  * @property {(key: string) => string} words
  * @property {(run: string, round: number | string) => string} sheet the address of a round's pictures
  * @property {(seed: string) => string} marked "pinned", "banned" or ""
+ * @property {(run: string, wanted: object) => Promise<{seeds: string[], said?: string}>} choose whom a round would choose by other values
+ * @property {(values: Record<string, number>) => string} apply writes values into the node, and says so
  * @property {Record<string, (seed: string) => string | Promise<string>>} acts what can be done with a candidate, in order; each says what it did
  */
 
@@ -41,6 +45,7 @@ export class View {
     this.time = part("time");
     this.about = part("about");
     this.tools = part("tools");
+    this.again = part("again");
     this.sheet = part("sheet");
     this.charts = part("charts");
     this.large = part("large");
@@ -56,6 +61,8 @@ export class View {
     /** @type {string | null} */
     this.chosen = null;
     this.comparing = false;
+    /** @type {Set<string>} who would be in the group by what is being tried */
+    this.would = new Set();
     /** @type {string[]} addresses of the group's finished pictures, once there are any */
     this.results = [];
     this.large.hidden = true;
@@ -75,6 +82,9 @@ export class View {
     this.draw();
     this.timeline(report);
     const over = seen.status !== "running";
+    const round = over ? (seen.again ?? []).lastIndexOf(true) : -1;
+    this.would = new Set();
+    this.again.replaceChildren(...(round < 0 ? [] : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said))));
     this.charts.replaceChildren(...(over && report.rounds.length ? charts(report, this.outside.words, (seed) => this.name(seed)) : []));
   }
 
@@ -82,6 +92,13 @@ export class View {
   showResults(addresses) {
     this.results = addresses;
     if (this.seen) this.draw();
+  }
+
+  /** @param {string[]} seeds @param {string} said */
+  showWould(seeds, said) {
+    this.would = new Set(seeds);
+    this.draw();
+    this.about.textContent = said;
   }
 
   /** The tiles, as they are or as they were in a round. @param {number} [until] */
@@ -110,7 +127,7 @@ export class View {
   tile(one) {
     const { report, run, shows, status } = this.seen;
     const tile = this.tiles.get(one.seed) ?? this.newTile(one.seed);
-    const known = [one.left === null ? "" : "left", one.rank >= 0 ? "best" : "", this.outside.marked(one.seed), one.seed === this.chosen ? "current" : ""];
+    const known = [one.left === null ? "" : "left", one.rank >= 0 ? "best" : "", this.would.has(one.seed) ? "would" : "", this.outside.marked(one.seed), one.seed === this.chosen ? "current" : ""];
     tile.className = ["tile", ...known].filter(Boolean).join(" ");
     tile.dataset.left = one.left === null ? "" : String(one.left);
     tile.setAttribute("aria-label", this.sentence(one));
@@ -219,7 +236,7 @@ export class View {
 
   compare() {
     this.comparing = true;
-    this.about.textContent = this.outside.words("compare");
+    this.about.textContent = this.outside.words("click");
   }
 
   /** @param {string} key */

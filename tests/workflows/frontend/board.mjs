@@ -85,6 +85,18 @@ async function look(renderer, seed) {
   await page.waitForTimeout(800);
   await picture(`${renderer} light`);
   await page.evaluate(() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark'));
+  // Another lambda, tried and then applied: the run that follows takes what there is.
+  const weigh = value =>
+    page.evaluate(wanted => {
+      const slider = document.querySelector('.group-board').shadowRoot.querySelector('.again input[type=range]');
+      slider.value = wanted;
+      slider.dispatchEvent(new Event('input'));
+    }, String(value));
+  await weigh(0);
+  await page.waitForTimeout(600);
+  const would = await page.evaluate(() => [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile.would')].map(one => one.dataset.seed));
+  const tried = (await board()).about;
+  await picture(`${renderer} tried`);
   // What says nothing, much, or nothing new.
   const known = await page.evaluate(() => {
     const node = String(window.app.graph.nodes.find(one => one.type === 'GroupKSampler').id);
@@ -95,7 +107,12 @@ async function look(renderer, seed) {
   await page.waitForTimeout(500);
   const undisturbed = await board();
   page.off('request', note);
-  return { before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
+  await page.locator('.group-board [data-act=apply]').click();
+  const applied = await inputs();
+  await queue();
+  await page.waitForFunction(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report?.settings.lambda_score === 0, null, { timeout: 60000 });
+  const again = await page.evaluate(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report);
+  return { would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
 }
 
 const seen = {};
