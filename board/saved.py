@@ -8,11 +8,11 @@ from .watched import for_browsers
 REPORT = "group_report"
 
 
-def attach(report, hidden):
-    """Put a report (JSON) on the node that made it, in the workflow that the host saves with pictures; outside a server there is none.
-    hidden: of the node, with extra_pnginfo and unique_id."""
+def attach(report, hidden, node_id=None):
+    """Put a report (JSON) on the node that it is of, in the workflow that the host saves with pictures; outside a server there is none.
+    hidden: of the node that runs, with extra_pnginfo and unique_id, which counts without a node_id."""
     workflow = ((hidden and hidden.extra_pnginfo) or {}).get("workflow")
-    node = workflow and node_of(workflow, hidden.unique_id)
+    node = workflow and node_of(workflow, node_id or hidden.unique_id)
     if node:
         node.setdefault("properties", {})[REPORT] = for_browsers(json.loads(report))
 

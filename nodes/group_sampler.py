@@ -1,7 +1,8 @@
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ..board.watched import watch
+from ..board.saved import attach
+from ..board.watched import watch, watched
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
@@ -62,6 +63,7 @@ class GroupReport(io.ComfyNode):
                 ),
                 seeds_output("rejected_seeds", "Of the rejected, in their order."),
             ],
+            hidden=[io.Hidden.extra_pnginfo, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -79,6 +81,8 @@ class GroupReport(io.ComfyNode):
         if latent.get("noise_mask") is not None:
             latent = {**latent, "noise_mask": pick(latent["noise_mask"], [run.row(seed) for seed in run.seeds])}
         text = run.to_json()
+        if seen := watched(run.id):
+            attach(text, cls.hidden, seen.node)
         return io.NodeOutput(text, latent, run.seeds, *rejected(report_of(text)), ui={SUMMARY: summary(run)})
 
 

@@ -82,8 +82,9 @@ class Folder:
     """The pictures in a folder below ComfyUI's input or output folder, in the order of their names; those in folders below it are not
     looked at. name: as the host's loaders write it, "cats" or "cats [output]"; without, input comes first.
 
-    count: of files, from `said` on of pictures; names: of these; thumbnails: of these too, see Batches; reading: seconds that this took. Raises ValueError for a folder that
-    is not there or lies elsewhere, and for one without pictures. Nothing elsewhere is read, not through symbolic links either.
+    count: of files, from `said` on of pictures; names: of these; thumbnails: of these too, see Batches; reading: seconds that this
+    took. Raises ValueError for a folder that is not there or lies elsewhere, and for one without pictures. Nothing elsewhere is read,
+    not through symbolic links either.
     """
 
     def __init__(self, name):

@@ -142,6 +142,8 @@ def test_the_report_goes_into_the_workflow_of_pictures(flow_model, words):
     attach(json.dumps(run(flow_model, seed=LARGE)), SimpleNamespace(extra_pnginfo={"workflow": workflow}, unique_id="12:3"))
     assert node["properties"][REPORT]["rounds"][0]["seeds"][0] == str(LARGE) and "properties" not in workflow["nodes"][1]
     assert node_of(workflow, 3) is workflow["nodes"][1] and node_of(workflow, "12:4") is None and node_of({}, "12:3") is None
+    attach(json.dumps(run(flow_model, seed=5)), SimpleNamespace(extra_pnginfo={"workflow": workflow}, unique_id="1"), "12:3")
+    assert node["properties"][REPORT]["settings"]["seed"] == "5"
     attach("{}", None)
     attach("{}", SimpleNamespace(extra_pnginfo=None, unique_id="1"))
 

@@ -86,6 +86,7 @@ def test_the_custom_sampling_graph(server, graph):
     graph["10"]["inputs"]["source"] = ["25", 0]
     entry = run(server, graph)
     assert report(entry)["seeds"] == report(expected)["seeds"]
+    assert server.get(f"/group_inference/board/{report(entry)['id']}")["node"] == "7"  # on the node that samples
     for ours, theirs in zip(images(server, entry, "9"), images(server, expected, "9"), strict=True):
         assert np.array_equal(ours, theirs)
 

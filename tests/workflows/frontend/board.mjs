@@ -125,7 +125,7 @@ for (const [renderer, isVue] of RENDERERS) {
   const found = (seen[renderer] = await look(renderer, isVue ? 1000 : 2000));
   found.messages = [...messages];
   // Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
-  await set({ seed: isVue ? 3000 : 4000, starting_candidates: 200 });
+  await set({ seed: isVue ? 3000 : 4000, starting_candidates: 120 });
   await page.mouse.click(1400, 950);
   await page.waitForTimeout(1500);
   await queue();
