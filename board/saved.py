@@ -20,9 +20,12 @@ def attach(report, hidden, node_id=None):
 def node_of(workflow, node_id):
     """The node of a saved workflow that the host executes by this id, "12:3" being node 3 of the subgraph that node 12 stands for; None
     if it is not there."""
-    subgraphs = {graph["id"]: graph for graph in workflow.get("definitions", {}).get("subgraphs", [])}
-    graph, found = workflow, None
-    for part in str(node_id).split(":"):
-        found = next((node for node in (graph or {}).get("nodes", []) if str(node["id"]) == part), None)
-        graph = found and subgraphs.get(found["type"])
+    try:
+        subgraphs = {graph["id"]: graph for graph in workflow.get("definitions", {}).get("subgraphs", [])}
+        graph, found = workflow, None
+        for part in str(node_id).split(":"):
+            found = next((node for node in (graph or {}).get("nodes", []) if str(node["id"]) == part), None)
+            graph = found and subgraphs.get(found.get("type"))
+    except (AttributeError, KeyError, TypeError):  # scripts send anything, and a run that is done is not lost by it
+        return None
     return found

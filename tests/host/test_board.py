@@ -144,6 +144,8 @@ def test_the_report_goes_into_the_workflow_of_pictures(flow_model, words):
     assert node_of(workflow, 3) is workflow["nodes"][1] and node_of(workflow, "12:4") is None and node_of({}, "12:3") is None
     attach(json.dumps(run(flow_model, seed=5)), SimpleNamespace(extra_pnginfo={"workflow": workflow}, unique_id="1"), "12:3")
     assert node["properties"][REPORT]["settings"]["seed"] == "5"
+    odd = ({"nodes": [{"id": 1}]}, {"nodes": [{}]}, {"nodes": None}, {"nodes": [3]}, {"definitions": [], "nodes": []}, ["a"], "a", 7)
+    assert [node_of(workflow, 1) for workflow in odd] == [{"id": 1}] + [None] * 7
     attach("{}", None)
     attach("{}", SimpleNamespace(extra_pnginfo=None, unique_id="1"))
 
