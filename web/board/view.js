@@ -75,6 +75,7 @@ export class View {
       this.tiles.clear();
       this.sheets.clear();
       this.sheet.replaceChildren();
+      this.tools.replaceChildren();
       [this.chosen, this.comparing, this.results, this.large.hidden] = [null, false, [], true];
     }
     this.seen = seen;
