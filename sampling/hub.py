@@ -40,8 +40,9 @@ class Hub:
         """Run all to their end. after_step(living) is called whenever every living trajectory has done a step or is
         finished; it returns those that go on. Returns the trajectories that reached the end. One whose sampler fails is dropped, with
         a warning; if all do, the first one's error is raised."""
-        try:
-            with torch.no_grad():
+        # Samplers that are stopped give back the mode in which they began, so the outermost one ends last.
+        with torch.no_grad():
+            try:
                 for t in self.living:
                     t.resume()
                 while self._drop_failed() and any(t.request is not None for t in self.living):
@@ -55,9 +56,9 @@ class Hub:
                     self.living = survivors
                     for t in [t for t in self.living if t.request is not None]:
                         t.resume()
-        finally:
-            for t in self.living:
-                t.stop()
+            finally:
+                for t in self.living:
+                    t.stop()
         return self.living
 
     def _drop_failed(self):

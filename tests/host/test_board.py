@@ -55,6 +55,7 @@ def test_one_that_fails_or_is_stopped_is_over(flow_model, words, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         run(flow_model)
     assert words[-1][1]["status"] == "stopped" and watched.running("tab") == []
+    assert torch.is_grad_enabled()  # as it was before
 
 
 def test_runs_that_nobody_looks_at_say_nothing(flow_model, words, monkeypatch):
