@@ -2,17 +2,13 @@
 
 import asyncio
 
-import numpy as np
 from aiohttp import web
 
 from ..sampling.notices import prompt_server
-from ..sampling.record import row_of
 from ..sampling.seeds import parse, refuse_both
-from .tiles import tiles
+from .tiles import MOST, tiles
 from .watched import running, watched
 
-# Pictures on one sheet.
-MOST = 1024
 PREFIX = "/group_inference/board"
 GONE = "This run is no longer kept: the last ones are, until ComfyUI ends."
 
@@ -43,8 +39,8 @@ async def get_round(request):
     rounds = run.record.rounds
     if name == "results" and run.status == "done":
         named = [(seed, None) for seed in run.record.seeds]
-    elif name.isdecimal() and int(name) < len(rounds):
-        named = [(seed, rounds[int(name)].step) for seed in rounds[int(name)].seeds]
+    elif name in (numbers := {str(number): look for number, look in enumerate(rounds)}):
+        named = [(seed, numbers[name].step) for seed in numbers[name].seeds]
     else:
         raise _missing(f"This run has no round {name}.")
     if len(named) > MOST:
@@ -110,7 +106,6 @@ def _sheet(run, named):
 
 def _picture(run, seed, step):
     try:
-        picture = run.pool.picture(seed, row_of(vars(run.record), seed), step)
+        return run.pool.picture(seed, run.record.row(seed), step)
     except ValueError:  # the oldest pools go first
         return None
-    return None if picture is None else np.asarray(picture)

@@ -5,15 +5,19 @@ import math
 
 from PIL import Image
 
+from ..sampling.sheet import tile
+
 # (up to so many pictures, the longer side of each in pixels).
 SIDES = ((16, 256), (64, 128), (256, 96), (1024, 64))
+MOST = SIDES[-1][0]
 QUALITY = 80
 
 
 def tiles(pictures):
-    """A webp file with pictures [h, w, 3] uint8 row by row in cells of one size, as many columns as `columns` says. None: an empty cell."""
-    side = next((side for most, side in SIDES if len(pictures) <= most), SIDES[-1][1])
-    images = [None if picture is None else _fitted(Image.fromarray(picture), side) for picture in pictures]
+    """A webp file with up to MOST pictures [h, w, 3] uint8 row by row in cells of one size, as many columns as `columns` says. None: an
+    empty cell."""
+    side = next(side for most, side in SIDES if len(pictures) <= most)
+    images = [None if picture is None else tile(picture, side) for picture in pictures]
     sizes = [image.size for image in images if image] or [(side, side)]
     width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
     across = columns(len(pictures))
@@ -29,9 +33,3 @@ def tiles(pictures):
 
 def columns(count):
     return math.ceil(math.sqrt(count))
-
-
-def _fitted(image, side):
-    """With its longer side of that length; coarse pictures are a few pixels."""
-    scale = side / max(image.size)
-    return image.resize([max(1, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)

@@ -70,6 +70,8 @@ def main():
             for place, way in enumerate(WAYS):
                 graph["7"]["inputs"] |= settings | {"seed": 10_000 * (3 * number + place)}
                 took = seconds(server, graph, {"nobody": None, "queued by a browser": "elsewhere", "board open": "board"}[way])
+                if not board.is_alive():
+                    raise RuntimeError("The board has stopped asking, for the reason above.")
                 if number:  # the first run of each does what only a first run does
                     found[way].append(took)
     base = np.array(found["nobody"])

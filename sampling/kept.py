@@ -122,6 +122,11 @@ class KeptPool:
             del self._scores[next(iter(self._scores))]
         return scores
 
+    def drop(self):
+        """Let go of all that takes memory: boards and reports may still know of the pool."""
+        self.tensors.drop()
+        self._scores.clear()
+
 
 class Tensors:
     """Tensors by a tuple of words, on the CPU or, once put away, in a file. What the disk loses or does not take is gone, which costs
@@ -190,7 +195,7 @@ class Store:
         pool = self._pools.pop(fingerprint.digest, None)
         if pool is None or not pool.fingerprint.valid:
             if pool:
-                pool.tensors.drop()
+                pool.drop()
             pool = KeptPool(fingerprint, latent_format, shapes)
         self._pools[fingerprint.digest] = pool
         self.trim()  # runs that were interrupted have left something too
@@ -205,7 +210,7 @@ class Store:
 
     def clear(self):
         while self._pools:
-            self._pools.popitem()[1].tensors.drop()
+            self._pools.popitem()[1].drop()
 
     def trim(self):
         """Keep within the limits."""
@@ -213,7 +218,7 @@ class Store:
             if sum(p.tensors.held_bytes for p in self._pools.values()) > MOST_IN_MEMORY and pool.tensors.held_bytes:
                 pool.tensors.put_away()
         while sum(p.tensors.bytes for p in self._pools.values()) > MOST_IN_ALL:
-            self._pools.popitem(last=False)[1].tensors.drop()
+            self._pools.popitem(last=False)[1].drop()
 
 
 STORE = Store()

@@ -17,9 +17,9 @@ PAPER, INK, FAINT, CHOSEN = (24, 24, 27), (235, 235, 235), (150, 150, 155), (255
 def sheet(report, picture, per_page):
     """Pages [PIL.Image] of one size with all candidates of a report in the order in which they left, the chosen ones last, best first,
     and framed. picture: (report, seed, step or None for the last) -> [h, w, 3] uint8; per_page: candidates on each."""
-    tiles = [(_tile(picture(report, seed, look["step"])), _words(report, seed, look, chosen=False)) for seed, look in left(report)]
+    tiles = [(tile(picture(report, seed, look["step"])), _words(report, seed, look, chosen=False)) for seed, look in left(report)]
     last = report["rounds"][-1] if report["rounds"] else None
-    tiles += [(_tile(picture(report, seed, None)), _words(report, seed, last, chosen=True)) for seed in report["seeds"]]
+    tiles += [(tile(picture(report, seed, None)), _words(report, seed, last, chosen=True)) for seed in report["seeds"]]
     first_chosen = len(tiles) - len(report["seeds"])
     columns = math.ceil(math.sqrt(min(per_page, len(tiles))))
     rows = math.ceil(min(per_page, len(tiles)) / columns)
@@ -35,7 +35,7 @@ def sheet(report, picture, per_page):
 
 def compared(reports, picture):
     """One page with the group of each report in a row, under the settings in which the reports differ. picture: as for `sheet`."""
-    groups = [[_tile(picture(report, seed, None)) for seed in report["seeds"]] for report in reports]
+    groups = [[tile(picture(report, seed, None)) for seed in report["seeds"]] for report in reports]
     cell = _cell([shown for group in groups for shown in group], 2)
     page = _page(max(map(len, groups)), len(groups), cell, LINE + MARGIN)
     for row, (report, group, words) in enumerate(zip(reports, groups, differences(reports), strict=True)):
@@ -66,11 +66,11 @@ def _words(report, seed, look, chosen):
     return [name, when, " ".join(shown)]
 
 
-def _tile(picture):
-    """[h, w, 3] uint8 as a PIL image whose longer side is SIDE; coarse pictures are a few pixels."""
+def tile(picture, side=SIDE):
+    """[h, w, 3] uint8 as a PIL image whose longer side is that; coarse pictures are a few pixels."""
     image = Image.fromarray(np.asarray(picture))
-    scale = SIDE / max(image.size)
-    return image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
+    scale = side / max(image.size)
+    return image.resize([max(1, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
 
 
 def _cell(tiles, lines):

@@ -16,6 +16,14 @@ export const render = (page, isVue) =>
 export const ready = page =>
   page.waitForFunction(() => window.app?.graph && window.app.extensionManager, null, { timeout: 120000 });
 
+/** A page that was loaded anew in a renderer, with the last session's graph, which comes first. */
+export async function reloaded(page, isVue) {
+  await render(page, isVue);
+  await page.reload();
+  await ready(page);
+  await page.waitForTimeout(2500);
+}
+
 /** {browser, page, messages}: a page of the frontend at ADDRESS, and what it complains of. */
 export async function start(browserPath, address) {
   const browser = await chromium.launch({ executablePath: browserPath === 'packed' ? await unpacked() : browserPath, args: SWITCHES });

@@ -61,8 +61,8 @@ def test_keys_pin_and_ban_in_the_nodes_own_inputs(board):
     assert [inputs["pinned"], inputs["banned"]] == board["after"]["seeds"][:2]
 
 
-def test_two_are_compared(board):
-    assert board["compared"] == 2
+def test_one_is_opened_large_and_two_are_compared(board):
+    assert board["large"] == 1 and board["closed"] and board["compared"] == 2
 
 
 def test_what_says_nothing_or_comes_late_changes_nothing(board):
@@ -81,3 +81,16 @@ def test_another_lambda_is_tried_at_once_and_applied_to_what_is_there(board):
     assert len(board["would"]) == KEPT and board["tried"].startswith("In the look after step 7: ")
     assert board["applied"]["lambda_score"] == 0 and board["applied"]["output_group_size"] == KEPT
     assert board["again"]["known"] == STARTED and board["again"]["settings"]["lambda_score"] == 0
+
+
+def test_one_that_had_left_is_finished_alone(board):
+    alone = board["alone"]
+    # One that a run before had in its group is finished already.
+    assert alone["seeds"] == [alone["seed"]] and alone["known"] == 1 and alone["model_rows"] in (0, 20)
+    assert [alone["inputs"][name] for name in ("seeds", "pinned", "banned", "output_group_size")] == [alone["seed"], "", "", 1]
+
+
+def test_a_dropped_picture_brings_the_board_and_says_what_is_gone(board):
+    back = board["back"]
+    assert (back["tiles"], back["best"], back["shown"], back["drawn"]) == (STARTED, KEPT, 0, 2)
+    assert back["head"].count("The pictures of this run are no longer kept.") == 1

@@ -35,7 +35,7 @@ function boardOf(node) {
   if (there) return there;
   const words = wordsIn(app.extensionManager.setting.get("Comfy.Locale"));
   const sheet = (run, round) => api.apiURL(`${PATH}/${run}/${round}.webp`);
-  const apply = (values) => Object.entries(values).map(([name, value]) => write(node, name, value, words))[0];
+  const apply = (values) => said(write(node, values), words);
   const view = new View({ words, sheet, marked: (seed) => marked(node, seed), choose: (run, wanted) => choose(node, run, wanted), apply, acts: actsOf(node, words) });
   const board = { node, view, run: "", known: undefined, asking: false, again: false };
   boards.set(node, board);
@@ -124,22 +124,31 @@ function marked(node, seed) {
   return ["pinned", "banned"].find((name) => seedsIn(String(widgetOf(node, name)?.value ?? "")).includes(seed)) ?? "";
 }
 
-/** Writes a value into an input, or says why not. @param {any} node @param {string} name @param {unknown} value @param {(key: string) => string} words */
-function write(node, name, value, words) {
+/** Writes values into inputs, all or, if one is connected to another node, none. @param {any} node @param {Record<string, unknown>} values @returns {string} the name of that one, or "" */
+function write(node, values) {
   const editor = editorOf(node);
-  const widget = widgetOf(node, name);
-  if (!widget || editor.inputs?.some((input) => input.widget?.name === name && input.link != null)) return `${name} ${words("linked")}`;
-  widget.value = value;
-  widget.callback?.(value);
+  const linked = (name) => editor.inputs?.some((input) => input.widget?.name === name && input.link != null);
+  const refused = Object.keys(values).find((name) => !widgetOf(node, name) || linked(name));
+  if (refused) return refused;
+  for (const [name, value] of Object.entries(values)) {
+    widgetOf(node, name).value = value;
+    widgetOf(node, name).callback?.(value);
+  }
   editor.setDirtyCanvas(true, true);
-  return words("later");
+  return "";
+}
+
+/** What came of it, for the user. @param {string} refused @param {(key: string) => string} words */
+function said(refused, words) {
+  return refused ? `${refused} ${words("linked")}` : words("later");
 }
 
 /** @param {any} node @param {(key: string) => string} words */
 function actsOf(node, words) {
   const toggle = (name, other) => (seed) => {
-    if (marked(node, seed) === other) write(node, other, toggled(String(widgetOf(node, other).value), seed), words);
-    return write(node, name, toggled(String(widgetOf(node, name)?.value ?? ""), seed), words);
+    const changed = (which) => toggled(String(widgetOf(node, which)?.value ?? ""), seed);
+    const moved = marked(node, seed) === other ? { [other]: changed(other) } : {};
+    return said(write(node, { ...moved, [name]: changed(name) }), words);
   };
   const copy = async (seed) => {
     // Pages from another machine have no clipboard without HTTPS: what is shown can be copied by hand.
@@ -147,10 +156,9 @@ function actsOf(node, words) {
     return `${navigator.clipboard ? words("copied") : words("seed")} ${seed}`;
   };
   const finish = async (seed) => {
-    const wanted = { seeds: seed, pinned: "", banned: "", output_group_size: 1 };
-    const said = Object.entries(wanted).map(([name, value]) => write(node, name, value, words));
-    await app.queuePrompt(0, 1);
-    return said[0];
+    const refused = write(node, { seeds: seed, pinned: "", banned: "", output_group_size: 1 });
+    if (!refused) await app.queuePrompt(0, 1);
+    return said(refused, words);
   };
   return { copy, ...(widgetOf(node, "seeds") ? { finish } : {}), pin: toggle("pinned", "banned"), ban: toggle("banned", "pinned") };
 }

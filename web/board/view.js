@@ -63,6 +63,7 @@ export class View {
     this.comparing = false;
     /** @type {Set<string>} who would be in the group by what is being tried */
     this.would = new Set();
+    this.gone = false; // what the run left
     /** @type {string[]} addresses of the group's finished pictures, once there are any */
     this.results = [];
     this.large.hidden = true;
@@ -76,15 +77,16 @@ export class View {
       this.sheets.clear();
       this.sheet.replaceChildren();
       this.tools.replaceChildren();
-      [this.chosen, this.comparing, this.results, this.large.hidden] = [null, false, [], true];
+      this.element.style.overflow = "";
+      [this.chosen, this.comparing, this.results, this.gone, this.large.hidden] = [null, false, [], false, true];
     }
     this.seen = seen;
+    this.would = new Set();
     const { report } = seen;
     this.draw();
     this.timeline(report);
     const over = seen.status !== "running";
     const round = over ? (seen.again ?? []).lastIndexOf(true) : -1;
-    this.would = new Set();
     this.again.replaceChildren(...(round < 0 ? [] : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said))));
     this.charts.replaceChildren(...(over && report.rounds.length ? charts(report, this.outside.words, (seed) => this.name(seed)) : []));
   }
@@ -111,7 +113,7 @@ export class View {
     const step = report.rounds.at(until ?? -1)?.step;
     const started = report.settings.starting_candidates;
     const counted = `${until === undefined && report.seeds.length ? report.seeds.length : living || started} ${words("of")} ${started}`;
-    const state = status === "stopped" ? words("stopped") : step === undefined ? words("waiting") : shows ? "" : words("hidden");
+    const state = status === "stopped" ? words("stopped") : step === undefined ? words("waiting") : !shows ? words("hidden") : this.gone ? words("gone") : "";
     this.head.textContent = [counted, step === undefined || !report.settings.steps ? "" : `${words("step")} ${step + 1} ${words("of")} ${report.settings.steps}`, state].filter(Boolean).join(" · ");
     const order = until === undefined && status === "done" ? inOrder(all) : all;
     const blank = Array.from({ length: order.length ? 0 : Math.min(started, MOST_BLANK) }, () => element("div", "tile"));
@@ -178,7 +180,9 @@ export class View {
       this.draw();
     };
     image.onerror = () => {
-      if (this.seen?.run === run && this.seen.status !== "running") this.head.textContent += ` · ${this.outside.words("gone")}`;
+      if (this.seen?.run !== run || this.seen.status === "running") return;
+      this.gone = true;
+      this.draw();
     };
     image.src = sheet;
   }
@@ -262,10 +266,11 @@ export class View {
     event.preventDefault();
     event.stopPropagation();
     if (move) return all[all.indexOf(tile) + move]?.focus();
+    const comparing = this.comparing && seed !== this.chosen;
     this.select(seed);
+    if (comparing) return; // two are large now
     if (act === "large") this.enlarge(seed);
     else this.act(act);
-    this.tiles.get(seed)?.focus();
   }
 
   /** One picture large, or two under a slider. @param {...string} seeds */
@@ -282,10 +287,14 @@ export class View {
     const close = element("button", "", this.outside.words("close"));
     close.onclick = () => {
       this.large.hidden = true;
+      this.element.style.overflow = "";
       this.tiles.get(seeds[0])?.focus();
     };
     this.large.onkeydown = (event) => event.key === "Escape" && close.click();
     this.large.replaceChildren(element("div", "", seeds.map((seed) => this.name(seed)).join(" | ")), frame, ...(pictures[1] ? [slider(pictures[1])] : []), close);
+    // Over what is seen of the board, which does not move meanwhile.
+    this.large.style.top = `${this.element.scrollTop}px`;
+    this.element.style.overflow = "hidden";
     this.large.hidden = false;
     close.focus();
   }

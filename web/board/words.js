@@ -1,7 +1,7 @@
 // What the board says, by the language of the frontend; see locales/ for the nodes.
 
 /** @type {Record<string, Record<string, string>>} */
-const WORDS = {
+export const LANGUAGES = {
   en: {
     board: "Candidates of the group", seed: "seed", image: "image", row: "row", step: "step", of: "of", living: "live", chosen: "chosen", left: "left after step",
     quality: "quality", nearest: "most like", distance: "distance", difference: "difference", plain: "first seeds", group: "this group",
@@ -58,8 +58,6 @@ const WORDS = {
  * @returns {(key: string) => string}
  */
 export function wordsIn(language) {
-  const own = WORDS[String(language).split("-")[0]] ?? WORDS.en;
-  return (key) => own[key] ?? WORDS.en[key];
+  const own = LANGUAGES[String(language).split("-")[0]] ?? LANGUAGES.en;
+  return (key) => own[key] ?? LANGUAGES.en[key];
 }
-
-export const LANGUAGES = WORDS;

@@ -2,7 +2,7 @@
 // pictures in FOLDER; prints JSON: {renderer: {...}}, see the end of `look`.
 import fs from 'fs';
 import path from 'path';
-import { RENDERERS, ready, render, start } from './browser.mjs';
+import { RENDERERS, ready, reloaded, start } from './browser.mjs';
 
 const [browserPath, address, file, folder] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
@@ -75,6 +75,10 @@ async function look(renderer, seed) {
   await tile(0).press('ArrowRight');
   await page.keyboard.press('b');
   const marked = [await board(), await inputs()];
+  await page.keyboard.press('Enter');
+  const large = await page.locator('.group-board .picture').count();
+  await page.keyboard.press('Escape');
+  const closed = await page.locator('.group-board .large').isHidden();
   await page.locator('.group-board [data-act=compare]').click();
   await tile(0).click();
   await picture(`${renderer} compared`);
@@ -112,20 +116,35 @@ async function look(renderer, seed) {
   await queue();
   await page.waitForFunction(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report?.settings.lambda_score === 0, null, { timeout: 60000 });
   const again = await page.evaluate(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report);
-  return { would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
+  // One that had left is finished alone.
+  const last = (await board()).seeds.at(-1);
+  await tile(-1).click();
+  await page.locator('.group-board [data-act=finish]').click();
+  await page.waitForFunction(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report.seeds.length === 1, null, { timeout: 60000 });
+  const alone = { seed: last, inputs: await inputs(), ...(await page.evaluate(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report)) };
+  // A picture that is dropped brings its workflow; of a run that no server knows there are no pictures.
+  const dropped = await page.evaluate(report => {
+    const graph = window.app.graph.serialize();
+    graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report = { ...report, id: '0'.repeat(32) };
+    return graph;
+  }, again);
+  await page.evaluate(graph => window.app.loadGraphData(graph), dropped);
+  await page.waitForTimeout(1500);
+  await show();
+  await page.waitForTimeout(300);
+  const back = await board();
+  await picture(`${renderer} dropped`);
+  return { large, closed, alone, back, would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
 }
 
 const seen = {};
 for (const [renderer, isVue] of RENDERERS) {
-  await render(page, isVue);
-  await page.reload();
-  await ready(page);
-  await page.waitForTimeout(2500); // the last session's graph comes first
+  await reloaded(page, isVue);
   messages.length = 0;
   const found = (seen[renderer] = await look(renderer, isVue ? 1000 : 2000));
   found.messages = [...messages];
   // Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
-  await set({ seed: isVue ? 3000 : 4000, starting_candidates: 120 });
+  await set({ seed: isVue ? 3000 : 4000, seeds: '', output_group_size: 4, starting_candidates: 120 });
   await page.mouse.click(1400, 950);
   await page.waitForTimeout(1500);
   await queue();

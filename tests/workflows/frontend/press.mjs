@@ -2,7 +2,7 @@
 // renderers; prints JSON: {renderer: {before, api, said, sent, again, colors}}: the graph before and after, what the node says after the
 // run and after the reload, the properties of nodes that another run is sent with, and the colour of a socket in the canvas and in CSS.
 import fs from 'fs';
-import { RENDERERS, ready, render, start } from './browser.mjs';
+import { RENDERERS, ready, reloaded, start } from './browser.mjs';
 
 const [browserPath, address, file] = process.argv.slice(2);
 const { browser, page } = await start(browserPath, address);
@@ -31,10 +31,7 @@ async function replace() {
 
 const seen = {};
 for (const [renderer, isVue] of RENDERERS) {
-  await render(page, isVue);
-  await page.reload();
-  await ready(page);
-  await page.waitForTimeout(2500); // the last session's graph comes first
+  await reloaded(page, isVue);
   await page.evaluate(saved => window.app.loadGraphData(saved), JSON.parse(fs.readFileSync(file)));
   await page.waitForTimeout(1500);
   // Another seed each: of a run that the host has done before nothing is said again.
