@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from ..sampling.notices import prompt_server
+from ..sampling.pause import Answer
 from ..sampling.seeds import parse, refuse_both
 from .tiles import MOST, tiles
 from .watched import running, watched
@@ -20,6 +21,7 @@ def add_routes():
         server.routes.get(PREFIX + "/{run}")(get_run)
         server.routes.get(PREFIX + "/{run}/{round}.webp")(get_round)
         server.routes.post(PREFIX + "/{run}/choose")(post_choose)
+        server.routes.post(PREFIX + "/{run}/pause")(post_pause)
 
 
 async def get_running(request):
@@ -29,7 +31,10 @@ async def get_running(request):
 
 async def get_run(request):
     """All that is known of a run, see Watched.as_data."""
-    return web.json_response(_run(request).as_data())
+    run = _run(request)
+    if run.question:
+        run.question.seen()
+    return web.json_response(run.as_data())
 
 
 async def get_round(request):
@@ -55,19 +60,17 @@ async def get_round(request):
 
 
 async def post_choose(request):
-    """{"seeds"}: whom a round would have chosen, best first, by {"round", "lambda_score", "output_group_size", "pinned", "banned"}, the last
-    two as the nodes take them; who was not looked at does not count. Nothing is changed."""
+    """{"seeds"}: whom a round would have chosen, best first, by {"round", "lambda_score", "output_group_size", "pinned", "banned"} as the
+    nodes take them, what is not named as in the run; who was not looked at does not count. Nothing is changed."""
     run = _run(request)
-    try:
-        wanted = await request.json()
-        number, weight, n = int(wanted["round"]), float(wanted["lambda_score"]), int(wanted["output_group_size"])
-        pinned, banned = (str(wanted.get(name, "")) for name in ("pinned", "banned"))
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e:
-        raise web.HTTPBadRequest(text="round, lambda_score and output_group_size must be numbers, pinned and banned texts.") from e
-    asked = run.asked[number] if 0 <= number < len(run.asked) else None
+    settings = run.record.settings
+    own = [", ".join(map(str, settings.get(name, []))) for name in ("pinned", "banned")]
+    wanted, (pinned, banned, weight, n) = await _wanted(request, Answer(*own, settings["lambda_score"], settings["output_group_size"]))
+    number = wanted.get("round")
+    asked = run.asked[number] if isinstance(number, int) and 0 <= number < len(run.asked) else None
     if asked is None:
         raise _missing("Only rounds of the newest run, and not too large ones, can be asked what would be.")
-    seeds, settings = run.record.rounds[number].seeds, run.record.settings
+    seeds = run.record.rounds[number].seeds
     try:
         kept, out = (_places(name, text, seeds, settings) for name, text in (("pinned", pinned), ("banned", banned)))
         refuse_both(kept, out)
@@ -78,6 +81,34 @@ async def post_choose(request):
     except ValueError as e:
         raise web.HTTPBadRequest(text=str(e)) from e
     return web.json_response({"seeds": [str(seeds[i]) for i in chosen]})
+
+
+async def post_pause(request):
+    """{"seconds_left"} of a run that is paused, for {"lambda_score", "output_group_size", "pinned", "banned"} as the nodes take them, what
+    is not named as in the run. They count when it goes on: at once with "go", or by itself when nobody has said more for so long."""
+    question = _run(request).question
+    if question is None:
+        raise _missing("This run is not paused.")
+    question.stay()
+    wanted, answer = await _wanted(request, question.now)
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, question.check, answer)
+    except ValueError as e:
+        raise web.HTTPBadRequest(text=str(e)) from e
+    question.answer = answer
+    if wanted.get("go"):
+        question.go_on()
+    return web.json_response({"seconds_left": question.seconds_left})
+
+
+async def _wanted(request, now):
+    """(what a browser sent, the Answer in it: `now` but for what it names)."""
+    try:
+        wanted = await request.json()
+        answer = now._replace(**{name: wanted[name] for name in Answer._fields if name in wanted})
+        return wanted, Answer(str(answer.pinned), str(answer.banned), float(answer.lambda_score), int(answer.output_group_size))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e:
+        raise web.HTTPBadRequest(text="lambda_score and output_group_size must be numbers, pinned and banned texts.") from e
 
 
 def _places(name, text, seeds, settings):

@@ -14,6 +14,7 @@ from ..sampling.choose import Asked
 from ..sampling.kept import KeptPool
 from ..sampling.notices import prompt_server, running_prompt
 from ..sampling.record import Run
+from .question import Question
 
 EVENT = "group_inference.board"
 # Of the last runs; what they left is kept elsewhere, and may be gone before.
@@ -28,8 +29,8 @@ SEEDS = {"seeds", "kept", "below_floor", "nearest"}
 @dataclass
 class Watched:
     """A run as it is now. pool: has `picture`, see KeptPool; node: id of the node that runs, as the host executes it; client: of the
-    browser that queued it, None of a script; begun: in seconds; status: "running", "done" or "stopped"; shows: whether its pictures
-    may be seen yet, which users turn off with the host's previews; asked: what each round decided, for who asks what would be, of the
+    browser that queued it, None of a script; begun: in seconds; status: "running", "paused", "done" or "stopped"; said: how many words
+    there were; question: of a run that is paused, see pause.py; shows: whether its pictures may be seen yet, which users turn off with the host's previews; asked: what each round decided, for who asks what would be, of the
     newest run alone, since scorers may be large; None of rounds with more than MOST_ASKED candidates, and where nobody looks."""
 
     record: Run
@@ -38,17 +39,29 @@ class Watched:
     client: str | None
     shows: bool
     status: str = "running"
+    said: int = 0
+    question: Question | None = None
     begun: float = field(default_factory=time.time)
     asked: list[Asked | None] = field(default_factory=list)
 
     def word(self):
         """What a browser hears, few bytes: it asks for what it wants to see."""
-        return {"run": self.record.id, "node": self.node, "begun": self.begun, "rounds": len(self.record.rounds), "status": self.status}
+        rounds = len(self.record.rounds)
+        return {"run": self.record.id, "node": self.node, "begun": self.begun, "said": self.said, "rounds": rounds, "status": self.status}
+
+    def say(self):
+        """To the browser that queued it."""
+        self.said += 1
+        if self.client is not None:
+            prompt_server().send_sync(EVENT, self.word(), self.client)
 
     def as_data(self):
-        """What it gets: the report, with seeds as texts, whether pictures may be seen, and of which rounds it may ask what would be."""
+        """What it gets: the report, with seeds as texts, whether pictures may be seen, of which rounds it may ask what would be, and while
+        it is paused the seconds until it goes on by itself."""
         again = [asked is not None for asked in self.asked]
-        return {**self.word(), "shows": self.shows, "again": again, "report": for_browsers(json.loads(self.record.to_json()))}
+        left = self.question and self.question.seconds_left
+        report = for_browsers(json.loads(self.record.to_json()))
+        return {**self.word(), "shows": self.shows, "again": again, "seconds_left": left, "report": report}
 
 
 def for_browsers(report):
@@ -79,8 +92,7 @@ def watch(record, pool, asked=None, over=False):
         run.asked.append(asked if run.client is not None and len(record.rounds[-1].seeds) <= MOST_ASKED else None)
     if over:
         run.status, run.shows = "done" if record.seeds else "stopped", True
-    if run.client is not None:
-        server.send_sync(EVENT, run.word(), run.client)
+    run.say()
 
 
 def previews_wanted():
@@ -105,4 +117,4 @@ def watched(run_id):
 
 def running(client):
     """Those that a browser has queued and that are not over."""
-    return [run for run in list(_runs.values()) if run.client == client and run.status == "running"]
+    return [run for run in list(_runs.values()) if run.client == client and run.status in ("running", "paused")]

@@ -6,12 +6,14 @@ import nodes
 from comfy.sampler_helpers import convert_cond
 from comfy_api.latest import io
 
-from ..board.saved import attach
+from ..board.pause import answers, ask
+from ..board.saved import attach, write_back
 from ..board.watched import watch
 from ..sampling.candidates import different_rows
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_conditioning, check_latent, check_model, check_numbers, check_shape, check_whole_numbers
+from ..sampling.pause import Pause
 from ..sampling.plan import noise_gone
 from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
@@ -73,14 +75,19 @@ class GroupKSampler(io.ComfyNode):
                 ),
                 seeds_output(),
             ],
-            hidden=[io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, pause_at=0.0, **inputs):
+        # What was answered at a pause is not what these inputs give.
+        return answers() if pause_at else 0
 
     @classmethod
     def execute(
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
-        solver="auto", schedule="paper", budget=2.4, seeds="", pinned="", banned="",
+        solver="auto", schedule="paper", budget=2.4, seeds="", pinned="", banned="", pause_at=0.0,
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
         check_whole_numbers(seed=seed, steps=steps)
@@ -100,7 +107,7 @@ class GroupKSampler(io.ComfyNode):
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
         who, sampler = Members(seeds, pinned, banned), comfy.samplers.sampler_object(sampler_name)
-        group = GroupSampler(sampler, how, goal, who, vae, batch_index, ends_with_batch=False, watch=watch)
+        group = GroupSampler(sampler, how, goal, who, vae, batch_index, ends_with_batch=False, watch=watch, pause=Pause(pause_at, ask))
         rows = different_rows(samples, mask, batch_index, convert_cond(positive) + convert_cond(negative))
         group.start(seed, rows, noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(
@@ -113,4 +120,5 @@ class GroupKSampler(io.ComfyNode):
             latent["noise_mask"] = pick(mask, [run.row(s) for s in run.seeds])
         text = run.to_json()
         attach(text, cls.hidden)
+        write_back(run.changed, cls.hidden, cls)
         return io.NodeOutput(latent, text, run.seeds, ui={SUMMARY: summary(run), BOARD: [run.id]})

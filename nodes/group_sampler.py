@@ -1,12 +1,14 @@
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ..board.saved import attach
+from ..board.pause import answers, ask
+from ..board.saved import attach, write_back
 from ..board.watched import watch, watched
 from ..sampling.choose import Objective
 from ..sampling.group import GroupSampler
 from ..sampling.inputs import check_latent
 from ..sampling.kept import STORE
+from ..sampling.pause import Pause
 from ..sampling.record import left, report_of, row_of
 from ..sampling.rows import pick
 from ..sampling.schedule import Schedule
@@ -29,14 +31,19 @@ class GroupSamplerNode(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, pause_at=0.0, **inputs):
+        # What was answered at a pause is not what these inputs give.
+        return answers() if pause_at else 0
+
+    @classmethod
     def execute(
         cls, sampler, starting_candidates, output_group_size, pruning_ratio, lambda_score=1.5, unary=None, pairwise=None, vae=None,
         start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto", schedule="paper", budget=2.4, seeds="", pinned="",
-        banned="",
+        banned="", pause_at=0.0,
     ) -> io.NodeOutput:  # fmt: skip
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
-        return io.NodeOutput(GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae, watch=watch))
+        return io.NodeOutput(GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae, watch=watch, pause=Pause(pause_at, ask)))
 
 
 class GroupReport(io.ComfyNode):
@@ -63,7 +70,7 @@ class GroupReport(io.ComfyNode):
                 ),
                 seeds_output("rejected_seeds", "Of the rejected, in their order."),
             ],
-            hidden=[io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -83,6 +90,7 @@ class GroupReport(io.ComfyNode):
         text = run.to_json()
         if seen := watched(run.id):
             attach(text, cls.hidden, seen.node)
+        write_back(run.changed, cls.hidden, GroupSamplerNode, through="sampler")
         return io.NodeOutput(text, latent, run.seeds, *rejected(report_of(text)), ui={SUMMARY: summary(run)})
 
 

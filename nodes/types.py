@@ -72,6 +72,16 @@ def group_inputs():
             tooltip="Of schedule budget: how many times the work of output_group_size plain images this may take, looks at the candidates included.",
         ),
         *member_inputs(),
+        io.Float.Input(
+            "pause_at",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            advanced=True,
+            tooltip="Stop at the first look after this share of the steps, or at the last look, and ask on the board who shall go on. 0: never. It goes on by itself after a minute in which nobody does anything, and at once where no browser has queued the run.",
+        ),
     ]
 
 

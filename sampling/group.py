@@ -1,6 +1,8 @@
 """A sampler around any other: from one latent the jointly best group, wherever the host takes a SAMPLER."""
 
 from collections import deque
+from copy import copy
+from dataclasses import replace
 
 import torch
 from comfy.samplers import Sampler
@@ -8,6 +10,7 @@ from comfy.samplers import Sampler
 from . import trajectory
 from .candidates import SEEDS
 from .notices import show_on_node
+from .pause import Answer, Changed, Pause
 from .run import GroupRun
 from .seeds import Members
 from .summary import summary
@@ -26,11 +29,13 @@ class GroupSampler(Sampler):
     starts B candidates. objective: see choose.Objective. members: see seeds.Members. vae: for the pictures that are scored.
     batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of
     a picture of them all, for SamplerCustomAdvanced's second output. watch: called with a run's record and kept pool when it begins,
-    after each selection with what was asked too, and with over=True at its end, see board/watched.py.
+    after each selection with what was asked too, and with over=True at its end, see board/watched.py. pause: see pause.Pause.
     Raises ValueError for what cannot work, before the model is called.
     """
 
-    def __init__(self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True, watch=unwatched):
+    def __init__(
+        self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True, watch=unwatched, pause=None
+    ):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         if not isinstance(sampler, Sampler):
@@ -42,11 +47,12 @@ class GroupSampler(Sampler):
                 "Sampling a group needs the package greenlet, which is not installed: pip install greenlet into ComfyUI's Python and start ComfyUI again."
             )
         self.sampler, self.schedule = sampler, schedule
+        self.given, self.connected = objective, bool(objective.scorers)
         # Nothing is connected by most who put this node in the place of another sampler.
-        self.objective, self.connected = objective.or_latents, bool(objective.scorers)
+        self.objective = objective.or_latents
         self.members, self.vae = members or Members(), vae
         self.batch_index = batch_index
-        self.ends_with_batch, self.watch = ends_with_batch, watch
+        self.ends_with_batch, self.watch, self.pause = ends_with_batch, watch, pause or Pause()
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
     def start(self, seed, rows, gone, price=0.0):
@@ -69,13 +75,31 @@ class GroupSampler(Sampler):
             )
         return plan.started(len(starting)), starting, pinned
 
+    @property
+    def answer(self):
+        """What its own inputs say."""
+        return Answer(self.members.pinned, self.members.banned, self.given.weight, self.schedule.output_group_size)
+
+    def answered(self, answer):
+        """This sampler as if its inputs had said so, and without a pause. answer: see pause.Answer. Raises ValueError for what cannot be."""
+        other = copy(self)
+        other.given = replace(self.given, weight=answer.lambda_score)
+        other.objective, other.pause = other.given.or_latents, Pause()
+        other.schedule = replace(self.schedule, output_group_size=answer.output_group_size)
+        other.members = Members(self.members.seeds, answer.pinned, answer.banned)
+        return other
+
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
-        run = GroupRun(self, model_wrap, sigmas, extra_args, callback)
-        try:
-            samples = run.sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
-        finally:
-            if run.record:
-                self.watch(run.record, run.kept, over=True)
+        group, before, samples = self, None, None
+        while samples is None:
+            run = GroupRun(group, model_wrap, sigmas, extra_args, callback, before)
+            try:
+                samples = run.sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
+            except Changed as changed:
+                group, before = self.answered(changed.answer), changed
+            finally:
+                if run.record:
+                    self.watch(run.record, run.kept, over=True)
         show_on_node(summary(run.record))
         self.runs.append((run.record, _fingerprint(model_wrap.inner_model.process_latent_out(samples.float()))))
         return samples

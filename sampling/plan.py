@@ -42,6 +42,12 @@ class Plan:
         """Whether it is the scorers who say who goes on after this step."""
         return next((look.scored for look in reversed(self.looks) if look.step <= step), True)
 
+    def asks_after(self, share):
+        """The step (from 0) of the first look when this share of the steps is done, or of the last look; of one that never looks the
+        last step."""
+        looks = [look.step for look in self.looks] or [self.steps - 1]
+        return next((step for step in looks if step + 1 >= share * self.steps - 1e-6), looks[-1])
+
     def rows(self, steps=None):
         """Candidates times steps, of the first `steps` or all: what the model evaluates, but for samplers that call it more than
         once a step."""

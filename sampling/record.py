@@ -55,7 +55,7 @@ class Run:
     what it left, see kept.py; known: how many candidates an earlier run had left there; prompts: for each kind of conditioning that
     holds several (see variants.py) the text of each candidate, by its seed; files: names of the pictures where they are a folder's,
     seeds being their places among these; id: of this run, see board/watched.py; beside: what the first look, at all candidates, says of
-    the group and of as many first seeds, see `beside_plain`."""
+    the group and of as many first seeds, see `beside_plain`; changed: at a pause, see pause.Changed."""
 
     settings: dict
     plan: Plan | None = None
@@ -68,6 +68,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=lambda: {"model": 0.0, "preview": 0.0, "scores": 0.0, "solver": 0.0})
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     beside: dict[str, dict] = field(default_factory=dict)
+    changed: dict = field(default_factory=dict)
     pool: str = ""
     known: int = 0
     notes: list[str] = field(default_factory=list)

@@ -7,6 +7,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..scorers.pool import Pool
+from . import remarks
 from .candidates import SEEDS, as_the_sampler_gets_it, different_rows, make_candidates
 from .choose import choose
 from .coupling import mixing, refuse_caches, refuse_memory
@@ -15,6 +16,7 @@ from .hub import Hub
 from .inputs import check_model, check_shape, check_sigmas
 from .kept import STORE
 from .notices import show_on_node
+from .pause import Changed
 from .plan import noise_gone
 from .preview import Previewer, first_tensor, tile
 from .prompt_text import prompt_text, words
@@ -30,10 +32,12 @@ SAME = 1e-3
 
 
 class GroupRun:
-    """A call of a GroupSampler: `sample` returns the K latents, `record` is the Run that it leaves."""
+    """A call of a GroupSampler: `sample` returns the K latents, `record` is the Run that it leaves. before: the Changed run that this one
+    follows."""
 
-    def __init__(self, group, guider, sigmas, extra_args, callback):
+    def __init__(self, group, guider, sigmas, extra_args, callback, before=None):
         self.group, self.guider, self.sigmas, self.extra_args, self.callback = group, guider, sigmas, extra_args, callback
+        self.before, self.asked = before, group.pause.at == 0
         self.steps = len(sigmas) - 1
         self.step = -1
         self.record = self.kept = self.first_look = None
@@ -61,7 +65,8 @@ class GroupRun:
             self.prepare_selections(latent_image)
             self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
             self.say()
-        self.warn_of_rows(rows, conditioning, denoise_mask)
+        for sentence in remarks.warnings(group, rows, conditioning, denoise_mask):
+            self.warn(sentence)
         group.watch(self.record, self.kept)
         # The hub alone holds the trajectories, so that pruned ones are let go.
         self.hub = Hub(
@@ -90,7 +95,10 @@ class GroupRun:
         settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": self.plan.start, "steps": self.steps}
         settings |= group.objective.settings() | group.members.settings(seed, rows) | {"prompt": self.text}
         run = Run(settings, self.plan, pool=self.kept.id, prompts=own, reproduce=how_to_reproduce(seed, rows, silent, bool(own)))
-        run.notes = self.notes(rows, given) + left_out(self.guider, numbers)
+        run.notes = remarks.notes(group, self.plan, rows, given) + left_out(self.guider, numbers)
+        if self.before:
+            run.changed = self.before.as_data()
+            run.notes.append(str(self.before))
         return run
 
     def trajectories(self, seeds, noise, latent_image, denoise_mask, sampler_kwargs):
@@ -103,7 +111,17 @@ class GroupRun:
         grown = [(own, self.record.row(own)) for own in seeds]
         candidates = make_candidates(grown, self.seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
         run_as = (group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs)
-        found = [Trajectory(c, *run_as, self.kept.known(c, self.plan, noise.device)) for c in candidates]
+        living = {t.candidate.seed: t for t in self.before.living if not t.greenlet.dead} if self.before else {}
+        found = []
+        for candidate in candidates:
+            known, t = self.kept.known(candidate, self.plan, noise.device), living.get(candidate.seed)
+            if t and t.reached <= len(known.steps):
+                t.begin(known)
+                found.append(t)
+            else:
+                found.append(Trajectory(candidate, *run_as, known))
+        if self.before:
+            self.before.let_go(found)
         self.record.known = sum(bool(t.known.steps) for t in found)
         self.told_apart = self.record.known > 0  # by the run that left them
         return found
@@ -142,36 +160,9 @@ class GroupRun:
         latent_format = self.guider.model_patcher.get_model_object("latent_format")
         return STORE.pool(Fingerprint(*setup, *inputs), latent_format, self.shapes)
 
-    def notes(self, rows, given):
-        """How the inputs were taken, where a user may have meant something else. given: rows of the latent."""
-        found = []
-        if rows > 1:
-            found.append(f"The {rows} rows of the latent are not the same, so each is a candidate.")
-        elif given > 1:
-            found.append(f"All {given} rows of the latent are the same, so it counts as one.")
-        if self.plan.looks and not self.group.connected:
-            found.append("No scorers are connected, so candidates are told apart by their latents alone.")
-        return found
-
     def say(self, *now):
         """On the node: the plan, how the inputs were taken, and what is going on."""
         show_on_node([f"Plan: {self.plan}", *self.record.notes, *now])
-
-    def warn_of_rows(self, rows, conditioning, denoise_mask):
-        """What cannot go with each candidate."""
-        prompts = max((len(c["cross_attn"]) for c in conditioning if c.get("cross_attn") is not None), default=1)
-        if prompts > 1 and rows == 1:
-            self.warn(
-                f"The conditioning holds {prompts} prompts but the latent has one row: every candidate uses the first prompt, as it would alone. For a prompt each, connect a latent batch of {prompts} (Repeat Latent Batch)."
-            )
-        if (
-            self.group.ends_with_batch
-            and denoise_mask is not None
-            and not torch.equal(denoise_mask, denoise_mask[:1].expand_as(denoise_mask))
-        ):
-            self.warn(
-                "Each row of the latent has its own mask, and the sampling node's LATENT still carries them in the rows' order, not in the group's: to sample on, take the LATENT of Group Report."
-            )
 
     def prepare_selections(self, latent_image):
         """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
@@ -249,7 +240,8 @@ class GroupRun:
             self.kept.keep_picture(t, picture if picture.ndim == 3 else picture[0])
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
-        if n == self.plan.end:  # who is left gets another chance before
+        last = n == self.plan.end
+        if last:  # who is left gets another chance before
             for sentence in choice.unmet:
                 self.warn(sentence)
         seconds = {"model": self.hub.model_seconds - self.record.seconds["model"], "preview": previewed}
@@ -259,7 +251,24 @@ class GroupRun:
             self.record.seconds[part] += value
         self.say(f"After step {self.step + 1} of {self.steps}: {len(choice.chosen)} go on.")
         self.group.watch(self.record, self.kept, choice.asked)
+        if n < len(living) and not self.asked and (last or self.step >= self.plan.asks_after(self.group.pause.at)):
+            self.pause()
         return [living[i] for i in choice.chosen]
+
+    def pause(self):
+        """Ask, once. Raises Changed if what is answered makes another run of this one."""
+        self.asked = True
+        group = self.group
+
+        def check(answer):
+            group.answered(answer).start(self.seed, self.record.settings["rows"], self.gone, self.plan.price)
+
+        self.say(f"Paused after step {self.step + 1} of {self.steps}.")
+        with models_kept():
+            answer = group.pause.ask(self.record, group.answer, check)
+        if answer != group.answer:
+            living, self.hub.living = self.hub.living, []  # whom the hub has it stops
+            raise Changed(group.answer, answer, living, self.step)
 
     def texts(self, seeds):
         """Of candidates with prompts of their own what a picture is compared with, together with what all share; else none."""

@@ -57,14 +57,13 @@ class Trajectory:
     """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `failure`: what its sampler
     raised; `steps`: the numbers of those that it has done; `guidance`: how far its predictions with and without the prompt lay apart so
     far (see scorers/cfg_agreement.py), if the hub watches that, `guidance_after` each step. known: what need not be sampled
-    again. `sampled`: whether anything was."""
+    again."""
 
     def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs, known):
-        self.candidate, self.known = candidate, known
-        self.last, self.steps = None, []
-        self.guidance, self.guidance_after = 0.0, []
+        self.candidate = candidate
         self.request = self.result = self.failure = None
-        self.sampled = False
+        self.reached = 0  # steps that its sampler has done
+        self.begin(known)
         own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
 
@@ -75,6 +74,11 @@ class Trajectory:
         self.greenlet = greenlet(run)
         # A new greenlet starts with an empty context; the host keeps the running node's id in one.
         self.greenlet.gr_context = contextvars.copy_context()
+
+    def begin(self, known):
+        """From the first step, also once more: its sampler stays where it is, and goes on when what is known has been told."""
+        self.known, self.last, self.steps = known, None, []
+        self.guidance, self.guidance_after = 0.0, []
 
     def resume(self, *answer):
         if len(self.steps) < len(self.known.steps):
@@ -87,15 +91,17 @@ class Trajectory:
             self._sample_on(*answer)
 
     def _sample_on(self, *answer):
-        if not self.sampled:
-            self.sampled, self.guidance, self._again = True, 0.0, len(self.steps)
+        if not answer:
+            self.guidance = self.guidance_after[self.reached - 1] if self.reached else 0.0
         self.candidate.random.restore()
         out = None
         try:
             out = self.greenlet.switch(*answer)
-            # What is remembered of a candidate is no state to go on from: it does those steps again, alone.
-            while isinstance(out, StepDone) and self._again:
-                self._again -= 1
+            while isinstance(out, StepDone):
+                self.reached += 1
+                if self.reached > len(self.steps):
+                    break
+                # What is remembered of a candidate is no state to go on from: it does those steps again, alone.
                 out = self.greenlet.switch()
         except Exception as e:  # samplers of all packs raise anything
             if isinstance(e, comfy.model_management.InterruptProcessingException) or comfy.model_management.is_oom(e):

@@ -91,6 +91,19 @@ class LastRows:
         return 100 * torch.arange(len(pool.x0), dtype=torch.float32)
 
 
+class Bright:
+    """A unary scorer that says when it is asked."""
+
+    name, needs_images = "bright", True
+
+    def __init__(self):
+        self.asked = 0
+
+    def score(self, pool):
+        self.asked += 1
+        return pool.images.flatten(1).mean(1)
+
+
 def stock(model, seed, latent, positive=None, negative=None, steps=6, cfg=4.0, sampler_name="euler", scheduler="normal", denoise=1.0):
     """What the host's KSampler gives."""
     with torch.inference_mode():

@@ -27,7 +27,8 @@ export async function reloaded(page, isVue) {
 /** {browser, page, messages}: a page of the frontend at ADDRESS, and what it complains of. */
 export async function start(browserPath, address) {
   const browser = await chromium.launch({ executablePath: browserPath === 'packed' ? await unpacked() : browserPath, args: SWITCHES });
-  const page = await browser.newPage({ viewport: { width: 1700, height: 1000 } });
+  const context = await browser.newContext({ viewport: { width: 1700, height: 1000 } });
+  const page = await context.newPage();
   const messages = [];
   page.on('console', message => {
     // The browser's own line for every file that is not there; what the frontend makes of it comes as another message.

@@ -36,3 +36,22 @@ def eps_model():
 @pytest.fixture
 def model(request):
     return request.getfixturevalue(f"{request.param}_model")
+
+
+@pytest.fixture
+def rows(flow_model, monkeypatch):
+    """Counts what the model evaluates: with guidance each row twice."""
+    forward, seen = flow_model.model.apply_model, []
+
+    def apply_model(x, *args, **kwargs):
+        seen.append(len(x))
+        return forward(x, *args, **kwargs)
+
+    monkeypatch.setattr(flow_model.model, "apply_model", apply_model)
+
+    def taken():
+        count = sum(seen)
+        seen.clear()
+        return count
+
+    return taken

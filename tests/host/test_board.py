@@ -195,7 +195,7 @@ GOOD = {"round": 0, "lambda_score": 1.0, "output_group_size": 2}
 
 @pytest.mark.parametrize(
     ("wanted", "code"),
-    [({}, 400), ({"round": 0}, 400), (GOOD | {"round": "x"}, 400), (GOOD | {"round": 99}, 404), (GOOD | {"round": -1}, 404)]
+    [({}, 404), (GOOD | {"round": "x"}, 404), (GOOD | {"round": 99}, 404), (GOOD | {"round": -1}, 404)]
     + [(GOOD | {"lambda_score": weight}, 400) for weight in ("nan", float("inf"), -1.0, None)]
     + [(GOOD | {"output_group_size": size}, 400) for size in (0, 99, 1e400, [])]
     + [(GOOD | {"banned": "all"}, 400)],

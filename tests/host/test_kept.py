@@ -18,38 +18,6 @@ from group_inference.scorers.latent import LatentDistance
 from tiny import group
 
 
-class Bright:
-    """A unary scorer that says when it is asked."""
-
-    name, needs_images = "bright", True
-
-    def __init__(self):
-        self.asked = 0
-
-    def score(self, pool):
-        self.asked += 1
-        return pool.images.flatten(1).mean(1)
-
-
-@pytest.fixture
-def rows(flow_model, monkeypatch):
-    """Counts what the model evaluates: with guidance each row twice."""
-    forward, seen = flow_model.model.apply_model, []
-
-    def apply_model(x, *args, **kwargs):
-        seen.append(len(x))
-        return forward(x, *args, **kwargs)
-
-    monkeypatch.setattr(flow_model.model, "apply_model", apply_model)
-
-    def taken():
-        count = sum(seen)
-        seen.clear()
-        return count
-
-    return taken
-
-
 def run(model, latent, **more):
     """GroupKSampler on 6 candidates, of which after each step a half leaves."""
     return group(model, 7, latent, **{"candidates": 6, "size": 2, "unary": None, "vae": None} | more)
@@ -67,7 +35,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_a_later_run_chooses_is_what_it_would_choose_from_the_start(flow_model, rows, change):
-    latent, bright = tiny.empty_latent(flow_model), Bright()
+    latent, bright = tiny.empty_latent(flow_model), tiny.Bright()
     run(flow_model, latent, unary=bright)
     rows()
     again, told = run(flow_model, latent, unary=bright, **CHANGES[change])
@@ -80,7 +48,7 @@ def test_what_a_later_run_chooses_is_what_it_would_choose_from_the_start(flow_mo
 
 
 def test_nothing_is_sampled_nor_scored_when_all_is_there(flow_model, rows):
-    latent, bright = tiny.empty_latent(flow_model), Bright()
+    latent, bright = tiny.empty_latent(flow_model), tiny.Bright()
     first, report = run(flow_model, latent, unary=bright)
     rows()
     asked = bright.asked
@@ -93,7 +61,7 @@ def test_nothing_is_sampled_nor_scored_when_all_is_there(flow_model, rows):
     "sampler_name", ["euler", "dpmpp_2m_sde", "euler_ancestral_cfg_pp", "dpmpp_2s_ancestral", "lms", "dpm_adaptive", "uni_pc"]
 )
 def test_one_that_had_left_is_finished_alone_and_exactly(flow_model, rows, sampler_name):
-    latent, bright = tiny.empty_latent(flow_model), Bright()
+    latent, bright = tiny.empty_latent(flow_model), tiny.Bright()
     settings = {"unary": bright, "sampler_name": sampler_name}
     _, report = run(flow_model, latent, **settings)
     whole = rows()
@@ -154,7 +122,7 @@ def test_objects_that_hold_each_other_end():
 
 
 def test_a_pool_holds_no_model(flow_model):
-    run(flow_model, tiny.empty_latent(flow_model), unary=Bright())
+    run(flow_model, tiny.empty_latent(flow_model), unary=tiny.Bright())
     (pool,) = kept.STORE._pools.values()
     seen, todo = set(), [pool]
     while todo:

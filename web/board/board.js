@@ -11,6 +11,8 @@ const PATH = "/group_inference/board";
 // Of a node's properties: the last run's report, which pictures carry too, see board/saved.py.
 const REPORT = "group_report";
 const HEIGHT = 380;
+const MEMBERS = ["pinned", "banned"];
+const VALUES = ["lambda_score", "output_group_size"];
 
 /** @typedef {import("./state.js").Word} Word */
 /** @typedef {{node: any, view: View, run: string, known: Word | undefined, asking: boolean, again: boolean}} Board run: the one that is shown */
@@ -36,7 +38,12 @@ function boardOf(node) {
   const words = wordsIn(app.extensionManager.setting.get("Comfy.Locale"));
   const sheet = (run, round) => api.apiURL(`${PATH}/${run}/${round}.webp`);
   const apply = (values) => said(write(node, values), words);
-  const view = new View({ words, sheet, marked: (seed) => marked(node, seed), choose: (run, wanted) => choose(node, run, wanted), apply, acts: actsOf(node, words) });
+  const choose = (run, wanted) => post(`${run}/choose`, { ...wanted, ...inputsOf(node, MEMBERS) });
+  const answer = (run, values, go) => {
+    const refused = write(node, values);
+    return refused ? Promise.resolve({ said: said(refused, words) }) : post(`${run}/pause`, { ...inputsOf(node, [...MEMBERS, ...VALUES]), go });
+  };
+  const view = new View({ words, sheet, marked: (seed) => marked(node, seed), choose, answer, apply, acts: actsOf(node, words) });
   const board = { node, view, run: "", known: undefined, asking: false, again: false };
   boards.set(node, board);
   view.element.style.minHeight = `${HEIGHT}px`; // of the newer renderer, which asks no widget
@@ -66,12 +73,10 @@ async function ask(board, run) {
   }
 }
 
-/** Whom a round would choose, with who is pinned and banned now. @param {any} node @param {string} run @param {object} wanted */
-async function choose(node, run, wanted) {
-  const named = (name) => widgetOf(node, name)?.value ?? "";
-  const body = JSON.stringify({ ...wanted, pinned: named("pinned"), banned: named("banned") });
-  const answer = await api.fetchApi(`${PATH}/${run}/choose`, { method: "POST", body });
-  return answer.ok ? answer.json() : { seeds: [], said: await answer.text() };
+/** What the server answers; `said` is what is wrong. @param {string} path @param {object} wanted @returns {Promise<any>} */
+async function post(path, wanted) {
+  const answer = await api.fetchApi(`${PATH}/${path}`, { method: "POST", body: JSON.stringify(wanted) });
+  return answer.ok ? answer.json() : { said: await answer.text() };
 }
 
 /** @param {Word} word */
@@ -111,7 +116,7 @@ function upstream(node) {
 
 /** The node whose inputs say who is chosen: the Group Sampler of a node that samples with one. @param {any} node */
 function editorOf(node) {
-  return [node, ...upstream(node)].find((one) => one.widgets?.some((widget) => widget.name === "pinned"));
+  return [node, ...upstream(node)].find((one) => one.widgets?.some((widget) => widget.name === MEMBERS[0]));
 }
 
 /** @param {any} node @param {string} name */
@@ -121,14 +126,23 @@ function widgetOf(node, name) {
 
 /** @param {any} node @param {string} seed */
 function marked(node, seed) {
-  return ["pinned", "banned"].find((name) => seedsIn(String(widgetOf(node, name)?.value ?? "")).includes(seed)) ?? "";
+  return MEMBERS.find((name) => seedsIn(String(widgetOf(node, name)?.value ?? "")).includes(seed)) ?? "";
+}
+
+/** Whether another node gives an input. @param {any} node @param {string} name */
+function isLinked(node, name) {
+  return editorOf(node)?.inputs?.some((input) => input.widget?.name === name && input.link != null);
+}
+
+/** What inputs say that no other node gives. @param {any} node @param {string[]} names */
+function inputsOf(node, names) {
+  return Object.fromEntries(names.filter((name) => widgetOf(node, name) && !isLinked(node, name)).map((name) => [name, widgetOf(node, name).value]));
 }
 
 /** Writes values into inputs, all or, if one is connected to another node, none. @param {any} node @param {Record<string, unknown>} values @returns {string} the name of that one, or "" */
 function write(node, values) {
   const editor = editorOf(node);
-  const linked = (name) => editor.inputs?.some((input) => input.widget?.name === name && input.link != null);
-  const refused = Object.keys(values).find((name) => !widgetOf(node, name) || linked(name));
+  const refused = Object.keys(values).find((name) => !widgetOf(node, name) || isLinked(node, name));
   if (refused) return refused;
   for (const [name, value] of Object.entries(values)) {
     widgetOf(node, name).value = value;

@@ -143,8 +143,7 @@ export function nameOf(report, seed) {
  * @property {string} run
  * @property {string} node
  * @property {number} begun seconds
- * @property {number} rounds
- * @property {string} status
+ * @property {number} said how many words there were of this run
  */
 
 /**
@@ -154,8 +153,7 @@ export function nameOf(report, seed) {
  */
 export function isNews(known, word) {
   if (!known || known.begun < word.begun) return true;
-  if (known.run !== word.run) return false;
-  return known.rounds < word.rounds || (known.status === "running" && word.status !== "running");
+  return known.run === word.run && known.said < word.said;
 }
 
 /**

@@ -1,6 +1,8 @@
 import { again } from "./again.js";
 import { charts } from "./charts.js";
 import { element } from "./dom.js";
+import { enlarge } from "./large.js";
+import { pause } from "./pause.js";
 import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
 
 // What is seen of a run: in a root of its own, so that no style leaves it or gets in.
@@ -13,6 +15,7 @@ import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
  * @property {string} status
  * @property {boolean} shows
  * @property {boolean[]} [again] whether a round can be asked what would be
+ * @property {number | null} [seconds_left] until one that is paused goes on by itself
  * @property {Report} report
  */
 /**
@@ -20,7 +23,8 @@ import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
  * @property {(key: string) => string} words
  * @property {(run: string, round: number | string) => string} sheet the address of a round's pictures
  * @property {(seed: string) => string} marked "pinned", "banned" or ""
- * @property {(run: string, wanted: object) => Promise<{seeds: string[], said?: string}>} choose whom a round would choose by other values
+ * @property {(run: string, wanted: object) => Promise<{seeds?: string[], said?: string}>} choose whom a round would choose by other values
+ * @property {(run: string, values: Record<string, number>, go: boolean) => Promise<{seconds_left?: number, said?: string}>} answer writes values into the node and tells a run that is paused what its inputs say
  * @property {(values: Record<string, number>) => string} apply writes values into the node, and says so
  * @property {Record<string, (seed: string) => string | Promise<string>>} acts what can be done with a candidate, in order; each says what it did
  */
@@ -46,6 +50,7 @@ export class View {
     this.about = part("about");
     this.tools = part("tools");
     this.again = part("again");
+    this.pause = part("again");
     this.sheet = part("sheet");
     this.charts = part("charts");
     this.large = part("large");
@@ -67,7 +72,11 @@ export class View {
     /** @type {string[]} addresses of the group's finished pictures, once there are any */
     this.results = [];
     this.large.hidden = true;
+    /** @type {ReturnType<typeof pause> | null} while the run is paused */
+    this.waits = null;
     this.sheet.addEventListener("keydown", (event) => this.key(event));
+    // After what was done has been done.
+    for (const kind of ["click", "keyup", "change"]) root.addEventListener(kind, () => this.waits && this.answer({}, false));
   }
 
   /** @param {Seen} seen */
@@ -85,9 +94,14 @@ export class View {
     const { report } = seen;
     this.draw();
     this.timeline(report);
-    const over = seen.status !== "running";
-    const round = over ? (seen.again ?? []).lastIndexOf(true) : -1;
-    this.again.replaceChildren(...(round < 0 ? [] : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said))));
+    const paused = seen.status === "paused";
+    const over = !paused && seen.status !== "running";
+    const round = paused || over ? (seen.again ?? []).lastIndexOf(true) : -1;
+    const tried = round < 0 ? null : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said));
+    this.again.replaceChildren(...(tried?.parts ?? []));
+    this.waits?.over();
+    this.waits = paused ? pause(seen.seconds_left ?? 0, this.outside.words, () => this.answer(tried?.untold() ?? {}, true)) : null;
+    this.pause.replaceChildren(...(this.waits?.parts ?? []));
     this.charts.replaceChildren(...(over && report.rounds.length ? charts(report, this.outside.words, (seed) => this.name(seed)) : []));
   }
 
@@ -95,6 +109,15 @@ export class View {
   showResults(addresses) {
     this.results = addresses;
     if (this.seen) this.draw();
+  }
+
+  /** Tells a run that is paused what counts. @param {Record<string, number>} values that are to be written before @param {boolean} go on at once */
+  async answer(values, go) {
+    const { run } = this.seen;
+    const { seconds_left: seconds, said } = await this.outside.answer(run, values, go);
+    if (this.seen.run !== run || !this.waits) return;
+    if (seconds !== undefined) this.waits.stay(seconds);
+    if (said) this.about.textContent = said;
   }
 
   /** @param {string[]} seeds @param {string} said */
@@ -275,37 +298,13 @@ export class View {
 
   /** One picture large, or two under a slider. @param {...string} seeds */
   enlarge(...seeds) {
-    const pictures = seeds.map((seed) => {
-      const picture = element("div", "picture");
-      picture.style.cssText = /** @type {HTMLElement} */ (this.tiles.get(seed)).style.cssText;
-      picture.setAttribute("role", "img");
-      picture.setAttribute("aria-label", this.name(seed));
-      return picture;
-    });
-    const frame = element("div", "frame");
-    frame.append(...pictures);
-    const close = element("button", "", this.outside.words("close"));
-    close.onclick = () => {
-      this.large.hidden = true;
-      this.element.style.overflow = "";
-      this.tiles.get(seeds[0])?.focus();
-    };
-    this.large.onkeydown = (event) => event.key === "Escape" && close.click();
-    this.large.replaceChildren(element("div", "", seeds.map((seed) => this.name(seed)).join(" | ")), frame, ...(pictures[1] ? [slider(pictures[1])] : []), close);
+    const pictures = seeds.map((seed) => ({ style: /** @type {HTMLElement} */ (this.tiles.get(seed)).style.cssText, name: this.name(seed) }));
     // Over what is seen of the board, which does not move meanwhile.
     this.large.style.top = `${this.element.scrollTop}px`;
     this.element.style.overflow = "hidden";
-    this.large.hidden = false;
-    close.focus();
+    enlarge(this.large, pictures, this.outside.words("close"), () => {
+      this.element.style.overflow = "";
+      this.tiles.get(seeds[0])?.focus();
+    });
   }
-}
-
-/** Moves the edge of the picture that lies above. @param {HTMLElement} above */
-function slider(above) {
-  const made = /** @type {HTMLInputElement} */ (element("input"));
-  Object.assign(made, { type: "range", min: "0", max: "100", value: "50" });
-  const move = () => (above.style.clipPath = `inset(0 0 0 ${made.value}%)`);
-  made.oninput = move;
-  move();
-  return made;
 }

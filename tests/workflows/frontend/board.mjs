@@ -1,49 +1,17 @@
 // node board.mjs CHROMIUM ADDRESS FILE FOLDER: runs a workflow with a Group KSampler and looks at the board, in both node renderers; leaves
 // pictures in FOLDER; prints JSON: {renderer: {...}}, see the end of `look`.
 import fs from 'fs';
-import path from 'path';
 import { RENDERERS, ready, reloaded, start } from './browser.mjs';
+import { onboard } from './onboard.mjs';
 
 const [browserPath, address, file, folder] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
 const saved = JSON.parse(fs.readFileSync(file));
 
-const board = () =>
-  page.evaluate(() => {
-    const root = document.querySelector('.group-board')?.shadowRoot;
-    if (!root) return null;
-    const tiles = [...root.querySelectorAll('.tile')];
-    const count = name => tiles.filter(tile => tile.classList.contains(name)).length;
-    const shown = tiles.filter(tile => tile.style.backgroundImage).length;
-    const text = name => root.querySelector(name).textContent;
-    return {
-      tiles: tiles.length, left: count('left'), best: count('best'), pinned: count('pinned'), banned: count('banned'), shown, head: text('.head'), about: text('.about'),
-      bars: root.querySelectorAll('.bar').length, looks: root.querySelectorAll('.bar.look').length, drawn: root.querySelectorAll('svg').length,
-      seeds: tiles.map(tile => tile.dataset.seed), finished: tiles.filter(tile => tile.style.backgroundImage.includes('/view?')).length,
-    };
-  });
-const inputs = () => page.evaluate(() => Object.fromEntries(window.app.graph.nodes.find(node => node.type === 'GroupKSampler').widgets.map(widget => [widget.name, widget.value])));
-const set = values =>
-  page.evaluate(wanted => {
-    const { widgets } = window.app.graph.nodes.find(node => node.type === 'GroupKSampler');
-    for (const [name, value] of Object.entries(wanted)) widgets.find(widget => widget.name === name).value = value;
-  }, values);
-const queue = () => page.evaluate(() => window.app.queuePrompt(0, 1));
-const picture = name => page.screenshot({ path: path.join(folder, `${name}.png`) });
-const over = () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 120000 });
-const tile = number => page.locator('.group-board .tile').nth(number);
-const show = () =>
-  page.evaluate(() => {
-    const node = window.app.graph.nodes.find(one => one.type === 'GroupKSampler');
-    window.app.canvas.ds.scale = 1;
-    const bottom = node.pos[1] + node.size[1];
-    window.app.canvas.ds.offset = [200 - node.pos[0], 940 - bottom];
-    window.app.canvas.setDirty(true, true);
-  });
+const { board, inputs, set, show, load, queue, picture, over, tile, report } = onboard(page, folder);
 
 async function look(renderer, seed) {
-  await page.evaluate(graph => window.app.loadGraphData(graph), saved);
-  await page.waitForTimeout(1500);
+  await load(saved);
   await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.4, steps: 20 });
   await show();
   const before = await board();
@@ -115,21 +83,20 @@ async function look(renderer, seed) {
   const applied = await inputs();
   await queue();
   await page.waitForFunction(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report?.settings.lambda_score === 0, null, { timeout: 60000 });
-  const again = await page.evaluate(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report);
+  const again = await report();
   // One that had left is finished alone.
   const last = (await board()).seeds.at(-1);
   await tile(-1).click();
   await page.locator('.group-board [data-act=finish]').click();
   await page.waitForFunction(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report.seeds.length === 1, null, { timeout: 60000 });
-  const alone = { seed: last, inputs: await inputs(), ...(await page.evaluate(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report)) };
+  const alone = { seed: last, inputs: await inputs(), ...(await report()) };
   // A picture that is dropped brings its workflow; of a run that no server knows there are no pictures.
   const dropped = await page.evaluate(report => {
     const graph = window.app.graph.serialize();
     graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report = { ...report, id: '0'.repeat(32) };
     return graph;
   }, again);
-  await page.evaluate(graph => window.app.loadGraphData(graph), dropped);
-  await page.waitForTimeout(1500);
+  await load(dropped);
   await show();
   await page.waitForTimeout(300);
   const back = await board();

@@ -7,6 +7,7 @@ gigabytes, and the decoder of sounds: these are stand-ins. See tests/architectur
 import copy
 import hashlib
 import os
+import sys
 
 import architectures
 import comfy.clip_vision
@@ -22,6 +23,8 @@ import folder_paths
 import nodes
 import tiny
 import torch
+from aiohttp import web
+from server import PromptServer
 
 NODE_CLASS_MAPPINGS = {}
 # SDXL's pooled text has the width of unCLIP's image embedding, which replaces it.
@@ -161,3 +164,11 @@ comfy.sd.load_clip = text_encoder
 comfy.clip_vision.load = lambda path: Vision()
 nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAELoader"].execute = classmethod(lambda cls, ckpt_name: (Sound(),))
 nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAEDecode"].execute = classmethod(lambda cls, samples, audio_vae: (sound(samples["samples"]),))
+
+
+@PromptServer.instance.routes.post("/tiny/pause/{seconds}")
+async def pause(request):
+    """How long paused runs wait from now on."""
+    (question,) = (module for name, module in sys.modules.items() if name.endswith(".board.question"))
+    question.SECONDS = float(request.match_info["seconds"])
+    return web.Response()
