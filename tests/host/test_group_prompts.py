@@ -2,6 +2,7 @@
 
 import architectures
 import comfy.hooks
+import comfy.model_management
 import comfy.samplers
 import comfy.sd
 import comfy.utils
@@ -17,7 +18,9 @@ from comfy_extras.nodes_flux import FluxGuidance
 from contract import TOLERANCE
 from controlnets import unet
 from group_inference.garden.loader import HABITS, WEIGHTS, load_garden
+from group_inference.nodes import group_ksampler
 from group_inference.nodes.group_sampler import GroupSamplerNode
+from group_inference.sampling import kept
 from group_inference.sampling.variants import alone, marked
 from group_inference.scorers.latent import LatentDistance
 from prompts import LINES, SEED, Chunks, Words, assert_each_is_its_lines, grouped, line_of, stock_prompt
@@ -226,8 +229,8 @@ def test_strengths_of_a_lora(eps_model):
     assert report["model_rows"] == 5 * 6 + 6 * 1 and report["warnings"] == []
 
 
-def test_strengths_of_a_lora_by_the_hosts_nodes():
-    """With a real text encoder, on the garden, whose habits are a LoRA."""
+def test_strengths_of_a_lora_by_the_hosts_nodes(monkeypatch):
+    """With a real text encoder, on the garden, whose habits are a LoRA; also where a pause had all models unloaded."""
     model, clip, _ = load_garden()
     lora = comfy.utils.load_torch_file(str(WEIGHTS / HABITS), safe_load=True)
     strengths, latent = (1.0, 0.3), tiny.empty_latent(model)
@@ -235,7 +238,12 @@ def test_strengths_of_a_lora_by_the_hosts_nodes():
         hooks = [nodes_hooks.CreateHookLoraModelOnly().create_hook_model_only(name, strength)[0] for strength in strengths]
     first, second = (nodes_hooks.SetClipHooks().apply_hooks(clip, False, True, group)[0] for group in hooks)
     joined = lambda line: grouped(first, [line], grouped(second, [line]))
-    got, report = tiny.group(model, SEED, latent, 4, 3, joined("red tulips"), joined("a vase"), ratio=0.1, scheduler="simple")
+    prompts = joined("red tulips"), joined("a vase")
+    got, report = tiny.group(model, SEED, latent, 4, 3, *prompts, ratio=0.1, scheduler="simple")
+    kept.STORE.clear()
+    monkeypatch.setattr(group_ksampler, "ask", lambda record, now, check: [comfy.model_management.unload_all_models(), now][1])
+    paused, _ = tiny.group(model, SEED, latent, 4, 3, *prompts, ratio=0.1, scheduler="simple", pause_at=0.2)
+    assert tiny.relative_error(paused["samples"], got["samples"]) < TOLERANCE
     for row, seed in zip(got["samples"], report["seeds"], strict=True):
         same = []
         for strength in strengths:

@@ -26,9 +26,15 @@ test("what a workflow from anywhere holds is looked at before it is shown", () =
 
 test("a candidate is as its last round saw it", () => {
   const [one, two, three, four] = candidates(REPORT);
-  assert.deepEqual(two, { seed: "2", round: 0, place: 1, left: 3, rank: -1, quality: 0.2, nearest: "1", distance: 5 });
+  assert.deepEqual(two, { seed: "2", round: 0, place: 1, left: 3, rank: -1, quality: 0.2, parts: [], nearest: "1", distance: 5 });
   assert.deepEqual([one.rank, three.rank, four.rank], [1, 0, -1]);
   assert.deepEqual([one.round, one.place, one.quality, four.left, three.left], [1, 0, 0.5, 6, null]);
+});
+
+test("what each scorer said is there beside the sum", () => {
+  const parts = { clip: [0.1, null], aesthetic: [5, 6], odd: null };
+  const [one, two] = candidates({ ...REPORT, rounds: [look(0, ["1", "2"], ["1"], { parts })] });
+  assert.deepEqual([one.parts, two.parts], [[["clip", 0.1], ["aesthetic", 5]], [["aesthetic", 6]]]);
 });
 
 test("what was seen in a round does not know what came after", () => {

@@ -1,5 +1,6 @@
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
+import { moreLike } from "./alike.js";
 import { isNews, isReport, seedsIn, toggled } from "./state.js";
 import { View } from "./view.js";
 import { wordsIn } from "./words.js";
@@ -174,7 +175,11 @@ function actsOf(node, words) {
     if (!refused) await app.queuePrompt(0, 1);
     return said(refused, words);
   };
-  return { copy, ...(widgetOf(node, "seeds") ? { finish } : {}), pin: toggle("pinned", "banned"), ban: toggle("banned", "pinned") };
+  const like = async (seed, source) => {
+    if (!source) return words("gone");
+    return moreLike(editorOf(node), seed, source).then((refused) => said(refused, words), (e) => String(e.message));
+  };
+  return { copy, ...(widgetOf(node, "seeds") ? { finish } : {}), pin: toggle("pinned", "banned"), ban: toggle("banned", "pinned"), like };
 }
 
 app.registerExtension({

@@ -29,6 +29,7 @@
  * @property {number | null} left the step after which it was not kept, from 1
  * @property {number} rank in the group, -1 of others
  * @property {number | null} quality
+ * @property {[string, number][]} parts of quality, by scorer, where there are several
  * @property {string | null} nearest the seed of the one that was most like it
  * @property {number | null} distance to that one
  */
@@ -63,6 +64,7 @@ export function candidates(report, until) {
         left: kept.has(seed) ? null : round.step + 1,
         rank: ranks.get(seed) ?? -1,
         quality: round.unary?.[place] ?? null,
+        parts: Object.entries(round.parts ?? {}).flatMap(([name, values]) => (values?.[place] == null ? [] : [[name, values[place]]])),
         nearest: round.nearest?.[place] ?? null,
         distance: round.nearest_distance?.[place] ?? null,
       });

@@ -9,6 +9,7 @@ import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
 
 /** @typedef {import("./state.js").Candidate} Candidate */
 /** @typedef {import("./state.js").Report} Report */
+/** @typedef {import("./alike.js").Source} Source */
 /**
  * @typedef {object} Seen A run as the server tells it, see board/watched.py.
  * @property {string} run
@@ -26,7 +27,7 @@ import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
  * @property {(run: string, wanted: object) => Promise<{seeds?: string[], said?: string}>} choose whom a round would choose by other values
  * @property {(run: string, values: Record<string, number>, go: boolean) => Promise<{seconds_left?: number, said?: string}>} answer writes values into the node and tells a run that is paused what its inputs say
  * @property {(values: Record<string, number>) => string} apply writes values into the node, and says so
- * @property {Record<string, (seed: string) => string | Promise<string>>} acts what can be done with a candidate, in order; each says what it did
+ * @property {Record<string, (seed: string, source?: Source) => string | Promise<string>>} acts what can be done with a candidate, in order; each says what it did
  */
 
 // Of candidates that nobody has looked at yet.
@@ -59,6 +60,8 @@ export class View {
     this.about.setAttribute("aria-live", "polite");
     /** @type {Map<string, HTMLElement>} */
     this.tiles = new Map();
+    /** @type {Map<string, Source>} where the picture of each is */
+    this.sources = new Map();
     /** @type {Map<string, {aspect: number} | null>} sheets that are there, null of those that are on their way or were refused */
     this.sheets = new Map();
     // Nothing is drawn before something is shown.
@@ -82,8 +85,7 @@ export class View {
   /** @param {Seen} seen */
   show(seen) {
     if (this.seen?.run !== seen.run) {
-      this.tiles.clear();
-      this.sheets.clear();
+      for (const known of [this.tiles, this.sources, this.sheets]) known.clear();
       this.sheet.replaceChildren();
       this.tools.replaceChildren();
       this.element.style.overflow = "";
@@ -161,9 +163,11 @@ export class View {
     tile.onpointerenter = tile.onfocus = () => (this.about.textContent = this.sentence(one));
     const group = one.rank >= 0 && status === "done";
     if (group && this.results.length === report.seeds.length) {
+      this.sources.set(one.seed, { address: this.results[one.rank], place: 0, count: 1 });
       Object.assign(tile.style, { backgroundImage: `url("${this.results[one.rank]}")`, backgroundPosition: "center", backgroundSize: "contain" });
     } else if (shows) {
       const [round, place, count] = group ? ["results", one.rank, report.seeds.length] : [one.round, one.place, report.rounds[one.round].seeds.length];
+      this.sources.set(one.seed, { address: this.outside.sheet(run, round), place, count });
       this.paint(tile, this.outside.sheet(run, round), place, count);
     }
     return tile;
@@ -239,6 +243,7 @@ export class View {
       this.name(one.seed),
       one.rank >= 0 ? words("chosen") : one.left === null ? "" : `${words("left")} ${one.left}`,
       one.quality === null ? "" : `${words("quality")} ${number(one.quality)}`,
+      one.parts.map(([scorer, value]) => `${scorer} ${number(value)}`).join(", "),
       one.nearest === null ? "" : `${words("nearest")} ${this.name(one.nearest)}, ${words("distance")} ${number(one.distance)}`,
     ].filter(Boolean).join(" · ");
   }
@@ -270,7 +275,7 @@ export class View {
   /** @param {string} key */
   async act(key) {
     if (this.chosen === null) return;
-    const said = await this.outside.acts[key](this.chosen);
+    const said = await this.outside.acts[key](this.chosen, this.sources.get(this.chosen));
     this.draw();
     this.about.textContent = said;
   }

@@ -9,7 +9,7 @@ export const LANGUAGES = {
     close: "Close", waiting: "No look yet.", hidden: "Previews are off: pictures come when the run is done.",
     gone: "The pictures of this run are no longer kept.", stopped: "The run was stopped.", linked: "is connected to another node: change it there.",
     scatter: "Quality against distance", distances: "Distances in the group", copied: "Copied:", later: "Set; the next run does it.", apply: "Apply", would: "In the look after step", others: "not in the run’s group",
-    paused: "Paused: goes on by itself in", goOn: "Go on",
+    paused: "Paused: goes on by itself in", goOn: "Go on", like: "More like this",
   },
   zh: {
     board: "组的候选", seed: "种子", image: "图片", row: "行", step: "步", of: "/", living: "存活", chosen: "已选中", left: "离开于步",
@@ -18,7 +18,7 @@ export const LANGUAGES = {
     close: "关闭", waiting: "尚未查看。", hidden: "预览已关闭：运行结束后显示图片。",
     gone: "此次运行的图片已不再保留。", stopped: "运行已停止。", linked: "已连接到其他节点：请在那里修改。",
     scatter: "质量与距离", distances: "组内距离", copied: "已复制：", later: "已设置；下次运行生效。", apply: "应用", would: "在步之后的查看中", others: "个与运行不同",
-    paused: "已暂停：自动继续还有", goOn: "继续",
+    paused: "已暂停：自动继续还有", goOn: "继续", like: "更多类似的",
   },
   ja: {
     board: "グループの候補", seed: "シード", image: "画像", row: "行", step: "ステップ", of: "/", living: "残り", chosen: "選択", left: "離脱ステップ",
@@ -27,7 +27,7 @@ export const LANGUAGES = {
     close: "閉じる", waiting: "まだ確認していません。", hidden: "プレビューはオフです：画像は実行後に表示されます。",
     gone: "この実行の画像はもう保持されていません。", stopped: "実行は停止されました。", linked: "は他のノードに接続されています：そちらで変更してください。",
     scatter: "品質と距離", distances: "グループ内の距離", copied: "コピーしました：", later: "設定しました。次の実行で反映されます。", apply: "適用", would: "次のステップ後の選択では", others: "件が実行と異なります",
-    paused: "一時停止中：自動再開まで", goOn: "続ける",
+    paused: "一時停止中：自動再開まで", goOn: "続ける", like: "似たものをもっと",
   },
   ko: {
     board: "그룹 후보", seed: "시드", image: "그림", row: "행", step: "단계", of: "/", living: "남음", chosen: "선택됨", left: "탈락 단계",
@@ -36,7 +36,7 @@ export const LANGUAGES = {
     close: "닫기", waiting: "아직 확인하지 않았습니다.", hidden: "미리보기가 꺼져 있습니다: 그림은 실행 후에 나옵니다.",
     gone: "이 실행의 그림은 더 이상 보관되지 않습니다.", stopped: "실행이 중지되었습니다.", linked: "은(는) 다른 노드에 연결되어 있습니다: 거기서 바꾸세요.",
     scatter: "품질과 거리", distances: "그룹 안의 거리", copied: "복사됨:", later: "설정했습니다. 다음 실행에 적용됩니다.", apply: "적용", would: "이 단계 뒤의 선택에서", others: "개가 실행과 다릅니다",
-    paused: "일시 정지: 자동으로 계속하기까지", goOn: "계속",
+    paused: "일시 정지: 자동으로 계속하기까지", goOn: "계속", like: "비슷한 것 더",
   },
   de: {
     board: "Kandidaten der Gruppe", seed: "Seed", image: "Bild", row: "Zeile", step: "Schritt", of: "von", living: "leben", chosen: "gewählt", left: "ausgeschieden nach Schritt",
@@ -45,7 +45,7 @@ export const LANGUAGES = {
     close: "Schließen", waiting: "Noch kein Blick.", hidden: "Vorschauen sind aus: Bilder kommen, wenn der Lauf fertig ist.",
     gone: "Die Bilder dieses Laufs sind nicht mehr da.", stopped: "Der Lauf wurde angehalten.", linked: "ist mit einem anderen Knoten verbunden: dort ändern.",
     scatter: "Qualität gegen Abstand", distances: "Abstände in der Gruppe", copied: "Kopiert:", later: "Gesetzt; der nächste Lauf tut es.", apply: "Übernehmen", would: "Im Blick nach Schritt", others: "nicht in der Gruppe des Laufs",
-    paused: "Angehalten: geht von selbst weiter in", goOn: "Weiter",
+    paused: "Angehalten: geht von selbst weiter in", goOn: "Weiter", like: "Mehr wie dieses",
   },
   fr: {
     board: "Candidats du groupe", seed: "graine", image: "image", row: "ligne", step: "étape", of: "sur", living: "en vie", chosen: "choisi", left: "écarté après l’étape",
@@ -54,7 +54,7 @@ export const LANGUAGES = {
     close: "Fermer", waiting: "Pas encore de regard.", hidden: "Les aperçus sont désactivés : les images viennent à la fin.",
     gone: "Les images de cette exécution ne sont plus conservées.", stopped: "L’exécution a été arrêtée.", linked: "est relié à un autre nœud : modifiez-le là-bas.",
     scatter: "Qualité et distance", distances: "Distances dans le groupe", copied: "Copié :", later: "Réglé ; la prochaine exécution le fera.", apply: "Appliquer", would: "Au regard après l’étape", others: "autres que dans l’exécution",
-    paused: "En pause : continue tout seul dans", goOn: "Continuer",
+    paused: "En pause : continue tout seul dans", goOn: "Continuer", like: "Plus comme celle-ci",
   },
 };
 

@@ -40,9 +40,12 @@ export function onboard(page, folder, editor = 'GroupKSampler') {
       await page.evaluate(saved => window.app.loadGraphData(saved), graph);
       await page.waitForTimeout(1500);
     },
-    queue: () => page.evaluate(() => window.app.queuePrompt(0, 1)),
+    queue: async () => {
+      const refused = await page.evaluate(async () => ((await window.app.queuePrompt(0, 1)) ? '' : JSON.stringify(window.app.lastNodeErrors)));
+      if (refused) throw new Error(`The host refuses the workflow: ${refused}`);
+    },
     picture: name => page.screenshot({ path: path.join(folder, `${name}.png`) }),
-    over: () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 120000 }),
+    over: () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 30000 }),
     tile: number => page.locator('.group-board .tile').nth(number),
     report: () => page.evaluate(() => window.app.graph.nodes.find(node => node.properties.group_report)?.properties.group_report ?? null),
   };
