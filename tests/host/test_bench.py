@@ -25,7 +25,7 @@ def run(module, monkeypatch, arguments):
 
 
 def test_bench_groups(monkeypatch, tmp_path, capsys):
-    arguments = "--prompts 3 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --drafts 2 --pink 0.4 --schedule"
+    arguments = "--prompts 2 --candidates 8 --sizes 2 --steps 5 --search 3 --rivals 4 --drafts 2 --pink 0.4 --schedule"
     free = "8: 20% 4 latent, 60% 2 clip+dinov2"
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
     bench_groups.main()
@@ -43,7 +43,7 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     assert groups[same]["gain vendi"] == [0, 0, 0] and groups["plain 2"]["gain vendi"] == [0, 0, 0]
     pink, white = (np.array(found["by prompt"]["2"][f"8 by half from 0{noise}"]["pixels"]) for noise in (", pink 0.4", " (paper)"))
     assert groups["8 by half from 0, pink 0.4"]["gain pixels"][0] == pytest.approx((pink - white).mean()) and (pink != white).any()
-    assert groups["guidance 1"]["rows"][0] == 5 and len(found["prompts"]) == 3 and found["machine"]["torch"]
+    assert groups["guidance 1"]["rows"][0] == 5 and len(found["prompts"]) == 2 and found["machine"]["torch"]
     out = capsys.readouterr().out
     assert "Groups of 2" in out and "gain over plain, paired" in out and "the other half's" in out
 
@@ -53,7 +53,7 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("sys.argv", ["bench", "--plot", str(tmp_path / "results.png")])
     bench_results.main()
     out = capsys.readouterr().out
-    assert "## Varied, groups of 4, guidance 3, 20 steps\n\n3 prompts, pools of 8\n" in out and "finished (equal rows" in out
+    assert "## Varied, groups of 4, guidance 3, 20 steps\n\n2 prompts, pools of 8\n" in out and "finished (equal rows" in out
     assert (tmp_path / "results.png").exists() and "CADS" in out and free not in out
     monkeypatch.setattr("sys.argv", ["bench", *arguments.split(), free])
 
@@ -66,7 +66,7 @@ def test_bench_groups(monkeypatch, tmp_path, capsys):
 
 
 def test_pools_with_looks_after_some_steps_leave_out_who_needs_others(monkeypatch, tmp_path):
-    run(bench_groups, monkeypatch, "--prompts 2 --candidates 20 --sizes 4 --steps 8 --rivals 0 --looks 1 2 3")
+    run(bench_groups, monkeypatch, "--prompts 1 --candidates 20 --sizes 4 --steps 8 --rivals 0 --looks 1 2 3")
     groups = json.loads((tmp_path / "groups_varied_guidance3_8steps.json").read_text())["groups of"]["4"]
     assert "20 by half from 0 (paper)" in groups and "16 by half from 15%, latent distance alone" not in groups
     assert "16 by half from 0%" in groups and "16 by half from 25%" in groups
@@ -74,7 +74,7 @@ def test_pools_with_looks_after_some_steps_leave_out_who_needs_others(monkeypatc
 
 
 def test_bench_previews(monkeypatch, tmp_path, capsys):
-    run(bench_previews, monkeypatch, "--prompts 2 --candidates 6 --steps 4")
+    run(bench_previews, monkeypatch, "--prompts 1 --candidates 6 --steps 4")
     found = json.loads((tmp_path / "previews_varied_guidance3_4steps.json").read_text())
     assert found["steps"] == [1, 2, 3, 4] and found["sigmas"][0] == 1 and found["progress"][-1] == 1
     full = found["rank correlation"]["full VAE / dinov2 patches"]
@@ -84,7 +84,7 @@ def test_bench_previews(monkeypatch, tmp_path, capsys):
     assert "full VAE, " in out and "latent-to-RGB, " in out and "no decode" in out
     assert (tmp_path / "previews_varied_guidance3_4steps.png").exists()
     monkeypatch.setattr(bench_previews.World, "correlations", None)
-    run(bench_previews, monkeypatch, "--prompts 2 --candidates 6 --steps 4")
+    run(bench_previews, monkeypatch, "--prompts 1 --candidates 6 --steps 4")
 
 
 def test_free_schedules_can_be_written_and_read():

@@ -28,10 +28,10 @@ def test_image_to_image_with_a_mask(sampler_name, model):
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., 2:7, 1:6] = 1
     latent = {**tiny.picture_latent(model), "noise_mask": mask}
-    got, report = group(model, 3, latent, sampler_name=sampler_name, denoise=0.7)
+    got, report = group(model, 3, latent, sampler_name=sampler_name, denoise=0.7, steps=4)
     assert got["noise_mask"] is mask
     for row, seed in zip(got["samples"], report["seeds"], strict=True):
-        assert tiny.relative_error(row[None], tiny.stock(model, seed, latent, sampler_name=sampler_name, denoise=0.7)) < TOLERANCE
+        assert tiny.relative_error(row[None], tiny.stock(model, seed, latent, sampler_name=sampler_name, denoise=0.7, steps=4)) < TOLERANCE
 
 
 @pytest.mark.parametrize("model", ["flow", "eps"], indirect=True)
@@ -41,7 +41,7 @@ def test_rows_of_a_batch_keep_their_own_latent_mask_and_text(sampler_name, model
     masks = torch.rand(rows, 1, 8, 8, generator=torch.Generator().manual_seed(9)).round()
     latent = {**tiny.picture_latent(model, rows), "noise_mask": masks}
     positive = tiny.text(1, rows)
-    got, report = group(model, 11, latent, candidates=16, positive=positive, sampler_name=sampler_name, denoise=0.8)
+    got, report = group(model, 11, latent, candidates=16, positive=positive, sampler_name=sampler_name, denoise=0.8, steps=4)
     assert report["settings"]["starting_candidates"] == rows and len(report["seeds"]) == 2
     for i, seed in enumerate(report["seeds"]):
         at = slice(seed - 11, seed - 10)
@@ -49,7 +49,7 @@ def test_rows_of_a_batch_keep_their_own_latent_mask_and_text(sampler_name, model
         own_text = [[positive[0][0][at], {"pooled_output": positive[0][1]["pooled_output"][at]}]]
         assert (
             tiny.relative_error(
-                got["samples"][i : i + 1], tiny.stock(model, seed, own, positive=own_text, sampler_name=sampler_name, denoise=0.8)
+                got["samples"][i : i + 1], tiny.stock(model, seed, own, positive=own_text, sampler_name=sampler_name, denoise=0.8, steps=4)
             )
             < TOLERANCE
         )

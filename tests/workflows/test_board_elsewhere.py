@@ -32,7 +32,11 @@ def test_a_node_that_samples_with_a_group_sampler(elsewhere):
 
 def test_pictures_that_were_there_already(elsewhere):
     found = elsewhere["selector"]
-    assert found["on"] == "QIPSelector" and (found["board"]["tiles"], found["board"]["best"], found["board"]["shown"]) == (STARTED, KEPT, STARTED)
+    assert found["on"] == "QIPSelector" and (found["board"]["tiles"], found["board"]["best"], found["board"]["shown"]) == (
+        STARTED,
+        KEPT,
+        STARTED,
+    )
     assert found["pinned"] == found["board"]["seeds"][0] and "finish" not in found["acts"]
 
 

@@ -7,13 +7,23 @@ import { RENDERERS, render, start } from './browser.mjs';
 const [browserPath, address, ...files] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
 
+/** Until no node moves or grows any more. */
+async function settled() {
+  const boxes = () => page.evaluate(() => JSON.stringify(window.app.graph._nodes.map(node => [...node.boundingRect])));
+  let [before, now] = ['', await boxes()];
+  while (now !== before) {
+    await page.waitForTimeout(300);
+    [before, now] = [now, await boxes()];
+  }
+}
+
 const seen = {};
 for (const [renderer, isVue] of RENDERERS) {
   await render(page, isVue);
   for (const file of files) {
     messages.length = 0;
     await page.evaluate(graph => window.app.loadGraphData(graph), JSON.parse(fs.readFileSync(file)));
-    await page.waitForTimeout(1200);
+    await settled();
     const found = await page.evaluate(async () => ({
       api: (await window.app.graphToPrompt()).output,
       problems: [
