@@ -12,8 +12,7 @@ class Question:
     nobody says more, at first what the inputs say; check: raises ValueError for one that cannot be, see sampling/pause.py."""
 
     def __init__(self, answer, check):
-        self.now = self.answer = answer
-        self.check = check
+        self.answer, self.check = answer, check
         self._seen, self._decided = False, threading.Event()
         self._until = time.monotonic() + UNSEEN_SECONDS
 

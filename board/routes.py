@@ -85,12 +85,12 @@ async def post_choose(request):
 
 async def post_pause(request):
     """{"seconds_left"} of a run that is paused, for {"lambda_score", "output_group_size", "pinned", "banned"} as the nodes take them, what
-    is not named as in the run. They count when it goes on: at once with "go", or by itself when nobody has said more for so long."""
+    is not named as it is. They count when it goes on: at once with "go", or by itself when nobody has said more for so long."""
     question = _run(request).question
     if question is None:
         raise _missing("This run is not paused.")
     question.stay()
-    wanted, answer = await _wanted(request, question.now)
+    wanted, answer = await _wanted(request, question.answer)
     try:
         await asyncio.get_running_loop().run_in_executor(None, question.check, answer)
     except ValueError as e:

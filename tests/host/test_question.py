@@ -97,10 +97,11 @@ def test_a_look_alone_holds_it_for_so_long_and_changes_nothing(flow_model, serve
 
 
 def test_what_is_not_named_stays_as_it_is(flow_model, server):
-    """A board names nothing that another node gives."""
-    Page(server, lambda run_id: route(post_pause, run_id, output_group_size=3, go=True))
+    """A board names what was changed, and nothing that another node gives."""
+    Page(server, lambda run_id: [route(post_pause, run_id, lambda_score=0.5), route(post_pause, run_id, output_group_size=3, go=True)])
     report = run(flow_model, pinned="8", banned="9")
-    assert report["changed"]["inputs"] == {"output_group_size": 3} and 8 in report["seeds"] and report["settings"]["banned"] == [9]
+    assert report["changed"]["inputs"] == {"lambda_score": 0.5, "output_group_size": 3}
+    assert 8 in report["seeds"] and report["settings"]["banned"] == [9]
 
 
 @pytest.mark.parametrize("why", ["a script", "a script with an id", "outside a server"])

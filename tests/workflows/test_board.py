@@ -50,6 +50,11 @@ def test_a_candidate_says_what_is_known_of_it(board):
     assert board["hovered"].startswith(f"seed {board['after']['seeds'][0]} · chosen · quality 0.") and ", distance 0." in board["hovered"]
 
 
+def test_a_screen_reader_hears_what_is_seen(board):
+    assert 'listbox "Candidates of the group"' in board["read"] and 'img "Quality against distance"' in board["read"]
+    assert f'option "seed {board["after"]["seeds"][0]} · chosen · quality 0.' in board["read"] and 'button "Apply"' in board["read"]
+
+
 def test_a_step_shows_the_sheet_as_it_was(board):
     then = board["asItWas"]
     assert then["best"] == 0 and 0 < then["left"] < STARTED - KEPT and then["seeds"] == sorted(then["seeds"]) and then["shown"] == STARTED

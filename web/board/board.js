@@ -13,10 +13,21 @@ const PATH = "/group_inference/board";
 const REPORT = "group_report";
 const HEIGHT = 380;
 const MEMBERS = ["pinned", "banned"];
-const VALUES = ["lambda_score", "output_group_size"];
+const ALL = [...MEMBERS, "lambda_score", "output_group_size"];
 
 /** @typedef {import("./state.js").Word} Word */
-/** @typedef {{node: any, view: View, run: string, known: Word | undefined, asking: boolean, again: boolean}} Board run: the one that is shown */
+/**
+ * @typedef {object} Board
+ * @property {any} node
+ * @property {View} view
+ * @property {string} run the one that is shown
+ * @property {Word | undefined} known
+ * @property {boolean} asking
+ * @property {boolean} again
+ * @property {string} paused the run that was last seen paused
+ * @property {Record<string, unknown>} inputs of the node at that time, which may be those of a later run already
+ * @property {Set<string>} changed names of those that were changed since
+ */
 
 /** @type {WeakMap<object, Board>} by node */
 const boards = new WeakMap();
@@ -42,10 +53,10 @@ function boardOf(node) {
   const choose = (run, wanted) => post(`${run}/choose`, { ...wanted, ...inputsOf(node, MEMBERS) });
   const answer = (run, values, go) => {
     const refused = write(node, values);
-    return refused ? Promise.resolve({ said: said(refused, words) }) : post(`${run}/pause`, { ...inputsOf(node, [...MEMBERS, ...VALUES]), go });
+    return refused ? Promise.resolve({ said: said(refused, words) }) : post(`${run}/pause`, { ...changedInputs(board), go });
   };
   const view = new View({ words, sheet, marked: (seed) => marked(node, seed), choose, answer, apply, acts: actsOf(node, words) });
-  const board = { node, view, run: "", known: undefined, asking: false, again: false };
+  const board = /** @type {Board} */ ({ node, view, run: "", known: undefined, asking: false, again: false, paused: "", inputs: {}, changed: new Set() });
   boards.set(node, board);
   view.element.style.minHeight = `${HEIGHT}px`; // of the newer renderer, which asks no widget
   const widget = node.addDOMWidget("group_board", "GROUP_BOARD", view.element, { serialize: false, getMinHeight: () => HEIGHT });
@@ -66,6 +77,7 @@ async function ask(board, run) {
       const answer = await api.fetchApi(`${PATH}/${board.run}`);
       const seen = answer.ok ? await answer.json() : null;
       if (seen?.run !== board.run) continue; // gone, or another one is to be shown by now
+      if (seen.status === "paused" && board.paused !== seen.run) Object.assign(board, { paused: seen.run, inputs: inputsOf(board.node, ALL), changed: new Set() });
       board.view.show(seen);
       if (seen.status === "done") board.node.properties[REPORT] = seen.report;
     } while (board.again);
@@ -138,6 +150,13 @@ function isLinked(node, name) {
 /** What inputs say that no other node gives. @param {any} node @param {string[]} names */
 function inputsOf(node, names) {
   return Object.fromEntries(names.filter((name) => widgetOf(node, name) && !isLinked(node, name)).map((name) => [name, widgetOf(node, name).value]));
+}
+
+/** What inputs say that were changed since a run was paused. @param {Board} board */
+function changedInputs({ node, inputs, changed }) {
+  const now = inputsOf(node, ALL);
+  for (const name of Object.keys(now)) if (now[name] !== inputs[name]) changed.add(name);
+  return inputsOf(node, [...changed]);
 }
 
 /** Writes values into inputs, all or, if one is connected to another node, none. @param {any} node @param {Record<string, unknown>} values @returns {string} the name of that one, or "" */

@@ -32,6 +32,7 @@ async function look(renderer, seed) {
   await show();
   await page.waitForTimeout(1500); // the decoded pictures
   const after = await board();
+  const read = await page.locator('.group-board').ariaSnapshot();
   await tile(0).hover();
   const hovered = (await board()).about;
   const bar = page.locator('.group-board .bar.look').first();
@@ -101,7 +102,7 @@ async function look(renderer, seed) {
   await page.waitForTimeout(300);
   const back = await board();
   await picture(`${renderer} dropped`);
-  return { large, closed, alone, back, would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
+  return { read, large, closed, alone, back, would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
 }
 
 const seen = {};

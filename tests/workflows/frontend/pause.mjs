@@ -59,6 +59,7 @@ async function look(renderer, seed) {
   await set({ seed: seed + 500, pinned: '', banned: '' });
   await wait(3);
   await queue();
+  await set({ lambda_score: 7 }); // for the next one
   await goOn.waitFor({ timeout: 60000 });
   await tile(ban).press('b');
   const banned = (await inputs()).banned;
