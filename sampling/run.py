@@ -263,7 +263,7 @@ class GroupRun:
         def check(answer):
             group.answered(answer).start(self.seed, self.record.settings["rows"], self.gone, self.plan.price)
 
-        self.say(f"Paused after step {self.step + 1} of {self.steps}.")
+        self.say(f"Paused after step {self.step + 1} of {self.steps}: the board below asks who goes on.")
         with models_kept():
             answer = group.pause.ask(self.record, group.answer, check)
         if answer != group.answer:

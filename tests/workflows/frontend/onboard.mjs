@@ -41,8 +41,11 @@ export function onboard(page, folder, editor = 'GroupKSampler') {
       await page.waitForTimeout(1500);
     },
     queue: async () => {
-      const refused = await page.evaluate(async () => ((await window.app.queuePrompt(0, 1)) ? '' : JSON.stringify(window.app.lastNodeErrors)));
-      if (refused) throw new Error(`The host refuses the workflow: ${refused}`);
+      const refused = await page.evaluate(async () => {
+        await window.app.queuePrompt(0, 1);
+        return window.app.lastNodeErrors ?? {};
+      });
+      if (Object.keys(refused).length) throw new Error(`The host refuses the workflow: ${JSON.stringify(refused)}`);
     },
     picture: name => page.screenshot({ path: path.join(folder, `${name}.png`) }),
     over: () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 30000 }),
