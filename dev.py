@@ -42,6 +42,8 @@ def run(host, *command):
         environment["GROUP_INFERENCE_HOST"] = "brought"
     if host.transformers4:
         environment["TRANSFORMERS_4"] = str(host.transformers4)
+    if host.frontend:
+        environment["NEWER_FRONTEND"] = str(host.frontend / "comfyui_frontend_package" / "static")
     return subprocess.call([host.python, *map(str, command)], cwd=ROOT, env=environment)
 
 

@@ -26,7 +26,8 @@ NEWEST = next(iter(CARRIERS))
 # These three match each other; other combinations fail at import.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 
-
+# Newer than the one that the newest host's requirements bring: users get a frontend with every release of theirs.
+FRONTEND = "comfyui-frontend-package==1.58.1"
 # The oldest series that scorers are promised to work with, beside the newest that the host's requirements bring.
 TRANSFORMERS_4 = ("transformers==4.57.6", "huggingface_hub>=0.34,<1", "tokenizers>=0.22,<=0.23")
 
@@ -38,12 +39,14 @@ class HostError(Exception):
 @dataclass(frozen=True)
 class Host:
     """path: folder of ComfyUI's main.py; python: the interpreter it runs with; ours: brought by this script;
-    transformers4: a folder with transformers 4 for PYTHONPATH, for tests, where the host is ours."""
+    transformers4, frontend: folders with transformers 4, for PYTHONPATH, and with a newer frontend, for tests, where the host is ours; the
+    frontend with the newest host alone."""
 
     path: Path
     python: str
     ours: bool
     transformers4: Path | None = None
+    frontend: Path | None = None
 
 
 def host_in_use():
@@ -105,7 +108,12 @@ def _bring(version):
         _step(
             folder, "transformers 4", repr(TRANSFORMERS_4), lambda: _pip(python, "install", "--no-deps", "--target", older, *TRANSFORMERS_4)
         )
-    return Host(folder / "ComfyUI", str(python), ours=True, transformers4=older)
+        newer = folder / "frontend" if version == NEWEST else None
+        if newer:
+            _step(
+                folder, "a newer frontend", FRONTEND, lambda: _pip(python, "install", "--no-deps", "--upgrade", "--target", newer, FRONTEND)
+            )
+    return Host(folder / "ComfyUI", str(python), ours=True, transformers4=older, frontend=newer)
 
 
 def _step(folder, name, pins, work):

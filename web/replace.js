@@ -12,9 +12,9 @@ function replace(sampler) {
     const own = group.widgets.find((widget) => widget.name === name);
     if (own) own.value = value;
   }
-  for (const [from, { name, link }] of [...sampler.inputs].entries()) {
-    if (link == null) continue;
-    sampler.getInputNode(from).connect(graph.getLink(link).origin_slot, group, group.findInputSlot(name));
+  for (const [from, { name }] of [...sampler.inputs].entries()) {
+    if (!sampler.isInputConnected(from)) continue;
+    sampler.getInputNode(from).connect(sampler.getInputLink(from).origin_slot, group, group.findInputSlot(name));
   }
   for (const link of [...(sampler.outputs[0].links ?? [])]) {
     const { target_id, target_slot } = graph.getLink(link);

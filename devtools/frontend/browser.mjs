@@ -10,6 +10,10 @@ async function unpacked() {
 
 const SWITCHES = ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+// The browser's own line for every file that is not there, of which the frontend makes another message; and what frontend 1.58 says of
+// itself when it loads a graph.
+const NOT_OURS = ['Failed to load resource', 'input.link is deprecated'];
+
 export const RENDERERS = [['canvas', false], ['vue', true]];
 export const render = (page, isVue) =>
   page.evaluate(on => window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on), isVue);
@@ -31,8 +35,7 @@ export async function start(browserPath, address) {
   const page = await context.newPage();
   const messages = [];
   page.on('console', message => {
-    // The browser's own line for every file that is not there; what the frontend makes of it comes as another message.
-    if (['error', 'warning'].includes(message.type()) && !message.text().startsWith('Failed to load resource')) messages.push(message.text());
+    if (['error', 'warning'].includes(message.type()) && !NOT_OURS.some(start => message.text().startsWith(start))) messages.push(message.text());
   });
   page.on('pageerror', error => messages.push(String(error)));
   await page.goto(address);

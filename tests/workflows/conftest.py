@@ -21,9 +21,9 @@ FRONTEND = Path(__file__).resolve().parent / "frontend"
 LAST_LAYER = (4, 64, 3, 3)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workflows")
+@contextlib.contextmanager
+def running(folder, *arguments):
+    """A server with all that workflows ask for, in a folder of its own."""
     wanted = set().union(*map(shipped.model_files, shipped.NAMES))
     for directory, name in wanted:
         (folder / directory).mkdir(exist_ok=True)
@@ -37,11 +37,34 @@ def server(tmp_path_factory):
     directories = sorted({directory for directory, _ in wanted} | {"group_scorers", "custom_nodes"})
     config.write_text("\n".join(["tiny:", f"  base_path: {folder.as_posix()}", *(f"  {name}: {name}" for name in directories)]))
     host = host_in_use()
-    arguments = [*device_arguments(host.python), "--extra-model-paths-config", str(config)]
     # For tiny_pack; and models this small lose by threads that wait for each other.
     os.environ |= {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
-    with Server(host, arguments, folder / "log.txt") as running:
-        yield running
+    with Server(
+        host, [*device_arguments(host.python), "--extra-model-paths-config", str(config), *arguments], folder / "log.txt"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("workflows")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def newest_frontend(request, tmp_path_factory):
+    """A server with a newer frontend than the host brings, where dev.py has one."""
+    if "NEWER_FRONTEND" not in os.environ:
+        yield request.getfixturevalue("server")
+        return
+    with running(tmp_path_factory.mktemp("newer"), "--front-end-root", os.environ["NEWER_FRONTEND"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["server", *(["newest_frontend"] if "NEWER_FRONTEND" in os.environ else [])])
+def any_frontend(request):
+    """A server with the frontend that the host brings, and one with a newer one."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ STARTED, KEPT, LOOKS = 24, 4, 5
 
 
 @pytest.fixture(scope="module")
-def seen_boards(in_browser, server):
+def seen_boards(in_browser, any_frontend):
     folder = shipped.ROOT / "output" / "board"
     folder.mkdir(parents=True, exist_ok=True)
-    return in_browser("board.mjs", server.address, shipped.FOLDER / "garden.json", folder)
+    return in_browser("board.mjs", any_frontend.address, shipped.FOLDER / "garden.json", folder)
 
 
 @pytest.fixture(params=["canvas", "vue"])

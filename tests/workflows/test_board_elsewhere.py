@@ -8,14 +8,14 @@ STARTED, KEPT = 8, 2
 
 
 @pytest.fixture(scope="module")
-def seen_elsewhere(in_browser, server):
+def seen_elsewhere(in_browser, newest_frontend):
     folder = shipped.ROOT / "output" / "board"
     folder.mkdir(parents=True, exist_ok=True)
-    (server.folder / "input" / "board").mkdir(exist_ok=True)
+    (newest_frontend.folder / "input" / "board").mkdir(exist_ok=True)
     for i in range(STARTED):
-        Image.new("RGB", (64, 48), (30 * i, 255 - 30 * i, 90)).save(server.folder / "input" / "board" / f"{i}.png")
+        Image.new("RGB", (64, 48), (30 * i, 255 - 30 * i, 90)).save(newest_frontend.folder / "input" / "board" / f"{i}.png")
     files = [shipped.FOLDER / f"{name}.json" for name in ("garden", "custom_sampling", "picture_folder")]
-    return in_browser("elsewhere.mjs", server.address, folder, *files)
+    return in_browser("elsewhere.mjs", newest_frontend.address, folder, *files)
 
 
 @pytest.fixture(params=["canvas", "vue"])

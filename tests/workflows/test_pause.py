@@ -10,10 +10,10 @@ STARTED, KEPT = 24, 4
 
 
 @pytest.fixture(scope="module")
-def seen_pauses(in_browser, server):
+def seen_pauses(in_browser, any_frontend):
     folder = shipped.ROOT / "output" / "board"
     folder.mkdir(parents=True, exist_ok=True)
-    return in_browser("pause.mjs", server.address, shipped.FOLDER / "garden.json", folder)
+    return in_browser("pause.mjs", any_frontend.address, shipped.FOLDER / "garden.json", folder)
 
 
 @pytest.fixture(params=["canvas", "vue"])
@@ -55,16 +55,16 @@ def test_nothing_complains(pause, seen_pauses):
     assert pause["messages"] == [] and seen_pauses["other"] == {"board": None, "messages": []}
 
 
-def test_saved_pictures_carry_what_was_answered(pause, server):
+def test_saved_pictures_carry_what_was_answered(pause, any_frontend):
     """And give the same without anybody."""
     wanted = pause["ended"]["report"]
-    files = sorted((server.folder / "output").rglob("*.png"))
+    files = sorted((any_frontend.folder / "output").rglob("*.png"))
     pictures = [text for text in (Image.open(file).text for file in files) if wanted["id"] in text.get("workflow", "")]
     assert len(pictures) == KEPT
     (node,) = (node for node in json.loads(pictures[0]["workflow"])["nodes"] if node["type"] == "GroupKSampler")
     (prompt,) = (node["inputs"] for node in json.loads(pictures[0]["prompt"]).values() if node["class_type"] == "GroupKSampler")
     assert node["widgets_values"][-4:] == ["", pause["pin"], pause["ban"], 0.3]
     assert (prompt["pinned"], prompt["banned"], prompt["lambda_score"]) == (pause["pin"], pause["ban"], 1)
-    entry = server.wait(server.submit(json.loads(pictures[0]["prompt"])))
+    entry = any_frontend.wait(any_frontend.submit(json.loads(pictures[0]["prompt"])))
     text = next(output["text"][0] for output in entry["outputs"].values() if output.get("text", [""])[0].startswith("{"))
     assert [str(seed) for seed in json.loads(text)["seeds"]] == wanted["seeds"]

@@ -34,8 +34,8 @@ def stock(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pressed(in_browser, server, stock):
-    return in_browser("press.mjs", server.address, stock)
+def pressed(in_browser, newest_frontend, stock):
+    return in_browser("press.mjs", newest_frontend.address, stock)
 
 
 @pytest.mark.parametrize("renderer", ["canvas", "vue"])

@@ -17,7 +17,7 @@ const [WIDTH, GAP] = [480, 40];
  * @returns {Promise<string>} the input that cannot be changed here, or ""
  */
 export async function moreLike(sampler, seed, source) {
-  if (!sourceOf(sampler, "unary") && sampler.inputs.find((input) => input.name === "unary")?.link != null) return "unary";
+  if (!sourceOf(sampler, "unary") && sampler.isInputConnected(sampler.findInputSlot("unary"))) return "unary";
   const name = await upload(await cut(source), `${seed}.png`);
   const { graph } = sampler;
   app.canvas.emitBeforeChange();
@@ -84,7 +84,7 @@ function added(sampler) {
     before.connect(0, combined, 0);
     combined.connect(0, sampler, sampler.findInputSlot("unary"));
   }
-  if (combined) scorer.connect(0, combined, combined.inputs.findIndex(({ type, link }) => type === "GROUP_UNARY" && link == null));
+  if (combined) scorer.connect(0, combined, combined.inputs.findIndex(({ type }, slot) => type === "GROUP_UNARY" && !combined.isInputConnected(slot)));
   else scorer.connect(0, sampler, sampler.findInputSlot("unary"));
   return { image };
 }

@@ -114,11 +114,14 @@ function executed({ node: id, display_node: shown = id, output }) {
 
 /** All nodes of its graph that lead to a node. @param {any} node */
 function upstream(node) {
+  // A subgraph's node does not say what leads to it.
+  const links = [...(node.graph?.links.values() ?? [])];
   const found = new Set();
   const waiting = [node];
   while (waiting.length) {
-    for (const { link } of waiting.pop().inputs ?? []) {
-      const origin = link == null ? null : node.graph.getNodeById(node.graph.getLink(link)?.origin_id);
+    const { id } = waiting.pop();
+    for (const link of links.filter((one) => one.target_id === id)) {
+      const origin = node.graph.getNodeById(link.origin_id);
       if (!origin || found.has(origin)) continue;
       found.add(origin);
       waiting.push(origin);
@@ -144,7 +147,8 @@ function marked(node, seed) {
 
 /** Whether another node gives an input. @param {any} node @param {string} name */
 function isLinked(node, name) {
-  return editorOf(node)?.inputs?.some((input) => input.widget?.name === name && input.link != null);
+  const editor = editorOf(node);
+  return editor?.inputs?.some((input, slot) => input.widget?.name === name && editor.isInputConnected(slot));
 }
 
 /** What inputs say that no other node gives. @param {any} node @param {string[]} names */
