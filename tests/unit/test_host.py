@@ -58,8 +58,8 @@ def test_the_comfyui_around_this_checkout_comes_second(monkeypatch, tmp_path, in
 
 def test_else_one_is_brought_once(installed):
     first = host.find_host()
-    assert first.ours and first.path.name == "ComfyUI" and len(installed) == 5
-    assert host.find_host() == first and len(installed) == 5
+    assert first.ours and first.path.name == "ComfyUI" and len(installed) == 6
+    assert host.find_host() == first and len(installed) == 6
 
 
 def test_an_install_that_broke_off_is_not_taken_for_a_whole_one(monkeypatch, installed):
@@ -72,14 +72,14 @@ def test_an_install_that_broke_off_is_not_taken_for_a_whole_one(monkeypatch, ins
             host.find_host()
     assert installed == ["ComfyUI"]
     host.find_host()
-    assert installed[1] == "torch" and len(installed) == 5
+    assert installed[1] == "torch" and len(installed) == 6
 
 
 def test_changed_requirements_are_installed_again_but_not_the_rest(monkeypatch, installed):
     host.find_host()
     monkeypatch.setattr(host, "_dependency_groups", lambda: "other")
     host.find_host()
-    assert len(installed) == 6
+    assert len(installed) == 7
 
 
 def test_two_runs_at_once_install_once(monkeypatch, installed):
@@ -89,7 +89,7 @@ def test_two_runs_at_once_install_once(monkeypatch, installed):
         run.start()
     for run in runs:
         run.join()
-    assert installed.count("ComfyUI") == 1 and len(installed) == 5
+    assert installed.count("ComfyUI") == 1 and len(installed) == 6
 
 
 def test_the_archive_is_verified(monkeypatch, tmp_path):

@@ -1,8 +1,12 @@
 """The board in a browser, both node renderers: a run as it goes, what is there of it afterwards, and a page that is loaded anew. Pictures of
 it are left in output/board, to be looked at."""
 
+import json
+
+import numpy as np
 import pytest
 import shipped
+from PIL import Image
 
 STARTED, KEPT, LOOKS = 24, 4, 5
 
@@ -93,6 +97,19 @@ def test_one_that_had_left_is_finished_alone(board):
     # One that a run before had in its group is finished already.
     assert alone["seeds"] == [alone["seed"]] and alone["known"] == 1 and alone["model_rows"] in (0, 20)
     assert [alone["inputs"][name] for name in ("seeds", "pinned", "banned", "output_group_size")] == [alone["seed"], "", "", 1]
+
+
+def test_the_one_that_is_finished_is_what_a_ksampler_makes(board, any_frontend):
+    seed, found = int(board["alone"]["seed"]), [Image.open(file) for file in (any_frontend.folder / "output").rglob("*.png")]
+    (picture,) = (one for one in found if board["alone"]["id"] in one.text.get("workflow", ""))
+    graph = json.loads(picture.text["prompt"])
+    graph = {i: node for i, node in graph.items() if node["class_type"] not in ("PreviewAny", "UnaryScorer", "PairwiseScorer")}
+    (sampler,), (saved,) = ([node for node in graph.items() if node[1]["class_type"] == kind] for kind in ("GroupKSampler", "SaveImage"))
+    wanted = ("model", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative", "latent_image", "denoise")
+    graph[sampler[0]] = {"class_type": "KSampler", "inputs": {"seed": seed, **{name: sampler[1]["inputs"][name] for name in wanted}}}
+    (stock,) = any_frontend.pictures(any_frontend.wait(any_frontend.submit(graph)), saved[0])
+    difference = np.abs(np.asarray(stock).astype(int) - np.asarray(picture))
+    assert difference.max() <= 1 and np.asarray(stock).std() > 20
 
 
 def test_a_dropped_picture_brings_the_board_and_says_what_is_gone(board):

@@ -48,7 +48,7 @@ export function onboard(page, folder, editor = 'GroupKSampler') {
       if (Object.keys(refused).length) throw new Error(`The host refuses the workflow: ${JSON.stringify(refused)}`);
     },
     picture: name => page.screenshot({ path: path.join(folder, `${name}.png`) }),
-    over: () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 30000 }),
+    over: () => page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile.best').length, null, { timeout: 120000 }),
     tile: number => page.locator('.group-board .tile').nth(number),
     report: () => page.evaluate(() => window.app.graph.nodes.find(node => node.properties.group_report)?.properties.group_report ?? null),
   };
