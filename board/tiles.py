@@ -17,6 +17,8 @@ def tiles(pictures):
     """A webp file with up to MOST pictures [h, w, 3] uint8 row by row in cells of one size, as many columns as `columns` says. None: an
     empty cell."""
     side = next(side for most, side in SIDES if len(pictures) <= most)
+    # A browser enlarges as well, and for nothing.
+    side = min(side, max((max(picture.shape[:2]) for picture in pictures if picture is not None), default=side))
     images = [None if picture is None else tile(picture, side) for picture in pictures]
     sizes = [image.size for image in images if image] or [(side, side)]
     width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
