@@ -32,8 +32,8 @@ async def get_running(request):
 async def get_run(request):
     """All that is known of a run, see Watched.as_data."""
     run = _run(request)
-    if run.question:
-        run.question.seen()
+    if question := run.question:  # which the thread that samples takes away
+        question.seen()
     return web.json_response(run.as_data())
 
 
@@ -105,8 +105,8 @@ async def _wanted(request, now):
     """(what a browser sent, the Answer in it: `now` but for what it names)."""
     try:
         wanted = await request.json()
-        answer = now._replace(**{name: wanted[name] for name in Answer._fields if name in wanted})
-        return wanted, Answer(str(answer.pinned), str(answer.banned), float(answer.lambda_score), int(answer.output_group_size))
+        pinned, banned, weight, n = (wanted.get(name, own) for name, own in now._asdict().items())
+        return wanted, Answer(str(pinned), str(banned), float(weight), int(n))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e:
         raise web.HTTPBadRequest(text="lambda_score and output_group_size must be numbers, pinned and banned texts.") from e
 

@@ -59,7 +59,8 @@ class Watched:
         """What it gets: the report, with seeds as texts, whether pictures may be seen, of which rounds it may ask what would be, and while
         it is paused the seconds until it goes on by itself."""
         again = [asked is not None for asked in self.asked]
-        left = self.question and self.question.seconds_left
+        question = self.question  # which the thread that samples takes away
+        left = question and question.seconds_left
         report = for_browsers(json.loads(self.record.to_json()))
         return {**self.word(), "shows": self.shows, "again": again, "seconds_left": left, "report": report}
 

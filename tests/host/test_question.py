@@ -11,10 +11,11 @@ import pytest
 import tiny
 from aiohttp import web
 from group_inference.board import pause, question, watched
-from group_inference.board.routes import get_run, post_pause
+from group_inference.board.routes import _wanted, get_run, post_pause
 from group_inference.board.saved import write_back
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.group_sampler import GroupSamplerNode
+from group_inference.sampling.pause import Answer
 
 PAGE = {"extra_pnginfo": {"workflow": {"nodes": []}}}
 
@@ -145,6 +146,15 @@ def test_what_cannot_be_gets_a_sentence_and_changes_nothing(flow_model, server, 
     assert run(flow_model)["changed"] == {}
     code, text = page.answers
     assert code == 400 and text.endswith(".") and len(text) < 300
+
+
+@pytest.mark.parametrize("sent", [[], ["pinned"], "pinned", 7, None])
+def test_what_is_no_object_is_refused(sent):
+    async def decoded():
+        return sent
+
+    with pytest.raises(web.HTTPBadRequest):
+        asyncio.run(_wanted(SimpleNamespace(json=decoded), Answer("", "", 1.0, 2)))
 
 
 def test_a_run_that_is_not_paused_is_asked_nothing(flow_model, server):

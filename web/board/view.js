@@ -167,8 +167,9 @@ export class View {
       Object.assign(tile.style, { backgroundImage: `url("${this.results[one.rank]}")`, backgroundPosition: "center", backgroundSize: "contain" });
     } else if (shows) {
       const [round, place, count] = group ? ["results", one.rank, report.seeds.length] : [one.round, one.place, report.rounds[one.round].seeds.length];
-      this.sources.set(one.seed, { address: this.outside.sheet(run, round), place, count });
-      this.paint(tile, this.outside.sheet(run, round), place, count);
+      const address = this.outside.sheet(run, round);
+      this.sources.set(one.seed, { address, place, count });
+      this.paint(tile, address, place, count);
     }
     return tile;
   }
