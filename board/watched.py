@@ -1,10 +1,9 @@
 """Runs that browsers look at: a few of the last ones, and a word to the browser that queued a run whenever there is more of it to see."""
 
-import json
 import sys
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import latent_preview
 from comfy.cli_args import LatentPreviewMethod
@@ -57,11 +56,14 @@ class Watched:
 
     def as_data(self):
         """What it gets: the report, with seeds as texts, whether pictures may be seen, of which rounds it may ask what would be, and while
-        it is paused the seconds until it goes on by itself."""
+        it is paused the seconds until it goes on by itself; distances of the last round alone, which are drawn of the group and are most
+        of a report."""
         again = [asked is not None for asked in self.asked]
         question = self.question  # which the thread that samples takes away
         left = question and question.seconds_left
-        report = for_browsers(json.loads(self.record.to_json()))
+        rounds = list(self.record.rounds)  # to which the thread that samples adds
+        rounds[:-1] = [replace(look, pairwise=None) for look in rounds[:-1]]
+        report = for_browsers(replace(self.record, rounds=rounds).as_data())
         return {**self.word(), "shows": self.shows, "again": again, "seconds_left": left, "report": report}
 
 

@@ -85,11 +85,15 @@ class Run:
         return f"row {self.row(seed)}" if self.settings["rows"] > 1 else f"seed {seed}"
 
     def to_json(self):
-        """The report: six significant digits, and null for what JSON cannot hold or for distances of more than 64 pictures."""
+        """The report as text."""
+        return json.dumps(self.as_data())
+
+    def as_data(self):
+        """The report: six significant digits, and None for what JSON cannot hold or for distances of more than 64 pictures."""
         own = {name: value for name, value in vars(self).items() if name not in ("rounds", "plan")}
         if self.plan is not None:
             own["plan"] = self.plan.as_data()
-        return json.dumps({"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]})
+        return {"version": VERSION, **_plain(own), "rounds": [_plain(vars(r)) for r in self.rounds]}
 
 
 def beside_plain(seeds, unary, pairwise, group):

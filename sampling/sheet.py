@@ -70,7 +70,7 @@ def tile(picture, side=SIDE):
     """[h, w, 3] uint8 as a PIL image whose longer side is that; coarse pictures are a few pixels."""
     image = Image.fromarray(np.asarray(picture))
     scale = side / max(image.size)
-    return image.resize([max(1, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
+    return image.resize([max(1, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC, reducing_gap=1)
 
 
 def _cell(tiles, lines):
