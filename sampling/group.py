@@ -9,6 +9,7 @@ from comfy.samplers import Sampler
 
 from . import trajectory
 from .candidates import SEEDS
+from .ground import Ground
 from .notices import show_on_node
 from .pause import Answer, Changed, Pause
 from .run import GroupRun
@@ -90,11 +91,13 @@ class GroupSampler(Sampler):
         return other
 
     def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False, **kwargs):
+        given = noise, latent_image, denoise_mask, self.batch_index, kwargs
+        ground = Ground(self.sampler, model_wrap, sigmas, extra_args, *given)
         group, before, samples = self, None, None
         while samples is None:
-            run = GroupRun(group, model_wrap, sigmas, extra_args, callback, before)
+            run = GroupRun(group, ground, callback, before)
             try:
-                samples = run.sample(noise, latent_image, denoise_mask, disable_pbar, kwargs)
+                samples = run.sample(disable_pbar)
             except Changed as changed:
                 group, before = self.answered(changed.answer), changed
             finally:

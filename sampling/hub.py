@@ -25,14 +25,15 @@ class Hub:
     """Runs trajectories in step; model_rows, check_rows (evaluated a second time, to see that a batch keeps its images apart) and
     model_seconds count what the real model did."""
 
-    def __init__(self, guider, trajectories, base_options, shapes, warn, watch_guidance=False, first_seed=0):
-        """warn: called with a sentence for the user. watch_guidance: keep each trajectory's `guidance`. first_seed: see variants.py."""
-        self.guider, self.warn, self.watch_guidance = guider, warn, watch_guidance
+    def __init__(self, ground, candidates, trajectories, warn, watch_guidance=False):
+        """candidates: all that may ever be in a call; warn: called with a sentence for the user; watch_guidance: keep each trajectory's
+        `guidance`."""
+        self.guider, self.warn, self.watch_guidance = ground.guider, warn, watch_guidance
         self.living = trajectories
-        self.shared_post_cfg = list(base_options.get(POST_CFG, []))
-        self.conditioning = RowConditioning(guider, [t.candidate for t in trajectories], shapes, first_seed)
+        self.shared_post_cfg = list(ground.extra_args["model_options"].get(POST_CFG, []))
+        self.conditioning = RowConditioning(ground.guider, candidates, ground.shapes, ground.seed)
         self.checks = {}
-        self.most_rows = len(trajectories)
+        self.most_rows = len(candidates)
         self.model_rows = self.check_rows = 0
         self.model_seconds = 0.0
 
@@ -43,33 +44,36 @@ class Hub:
         # Samplers that are stopped give back the mode in which they began, so the outermost one ends last.
         with torch.no_grad():
             try:
-                for t in self.living:
-                    t.resume()
-                while self._drop_failed() and any(t.request is not None for t in self.living):
-                    asking = [t for t in self.living if isinstance(t.request, ModelCall)]
-                    if asking:
-                        self._answer(asking)
-                        continue
-                    survivors = after_step(self.living)
-                    for t in set(self.living) - set(survivors):
-                        t.stop()
-                    self.living = survivors
-                    for t in [t for t in self.living if t.request is not None]:
-                        t.resume()
+                while self.advance():
+                    self.keep(after_step(self.living))
+                return self.living
             finally:
-                for t in self.living:
-                    t.stop()
-        return self.living
+                self.keep([])
 
-    def _drop_failed(self):
-        """Whether any are left."""
+    def advance(self):
+        """One step of all that are not finished; whether any still is not."""
+        for t in self.living:
+            if t.result is None:
+                t.resume()
+        while asking := [t for t in self._without_failed() if isinstance(t.request, ModelCall)]:
+            self._answer(asking)
+        return any(t.result is None for t in self.living)
+
+    def keep(self, survivors):
+        """Stop all others."""
+        for t in set(self.living) - set(survivors):
+            t.stop()
+        self.living = survivors
+
+    def _without_failed(self):
+        """Those that are left. Raises the first one's error if none is."""
         failed = [t for t in self.living if t.failure]
         if failed and len(failed) == len(self.living):
             raise failed[0].failure
         for t in failed:
             self.warn(f"The candidate with seed {t.candidate.seed} was dropped: its sampler failed ({in_one_line(t.failure)}).")
         self.living = [t for t in self.living if not t.failure]
-        return bool(self.living)
+        return self.living
 
     def _answer(self, asking):
         # Start and end percentages, hooks and many patches read the first row's sigma, so only equal sigmas share a call.

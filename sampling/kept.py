@@ -53,9 +53,9 @@ class KeptPool:
         self.latent_format, self.shapes = latent_format, shapes
         self.candidates, self.tensors, self._scores = {}, Tensors(), {}
 
-    def known(self, candidate, plan, device):
+    def known(self, candidate, plan):
         """What need not be sampled again of a candidate in a run with this plan, for which x0 has to be there wherever it looks."""
-        key = candidate.seed, candidate.row
+        key, device = (candidate.seed, candidate.row), candidate.noise.device
         kept, steps, alive = self.candidates.get(key, Kept()), [], plan.start
         for i, step in enumerate(kept.steps):
             x0 = self.tensors.get((*key, i))
@@ -78,9 +78,9 @@ class KeptPool:
             self.tensors[(*key, "result")] = trajectory.result
 
     def keep_picture(self, trajectory, picture):
-        """picture: [h, w, 3] in 0..1, of the step that it has done last."""
+        """picture: small, [h, w, 3] uint8, of the step that it has done last."""
         at = trajectory.candidate.seed, trajectory.candidate.row, len(trajectory.steps) - 1, "picture"
-        self.tensors[at] = small(picture, SIDE)
+        self.tensors[at] = picture
 
     def latents(self, named):
         """The last x0 of candidates by (seed, row, step or None), up to that step, as a latent batch of the host's. Raises ValueError for

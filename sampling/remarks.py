@@ -3,9 +3,9 @@
 import torch
 
 
-def notes(group, plan, rows, given):
-    """How the inputs were taken. rows: how many candidates the latent has rows for; given: rows of the latent."""
-    found = []
+def notes(group, plan, ground):
+    """How the inputs were taken."""
+    found, rows, given = [], ground.rows, len(ground.latent_image)
     if rows > 1:
         found.append(f"The {rows} rows of the latent are not the same, so each is a candidate.")
     elif given > 1:
@@ -17,9 +17,10 @@ def notes(group, plan, rows, given):
     return found
 
 
-def warnings(group, rows, conditioning, denoise_mask):
+def warnings(group, ground):
     """What cannot go with each candidate."""
-    prompts = max((len(c["cross_attn"]) for c in conditioning if c.get("cross_attn") is not None), default=1)
+    rows, denoise_mask = ground.rows, ground.denoise_mask
+    prompts = max((len(c["cross_attn"]) for c in ground.conditioning if c.get("cross_attn") is not None), default=1)
     found = []
     if prompts > 1 and rows == 1:
         found.append(

@@ -6,24 +6,20 @@ import time
 import torch
 from tqdm.auto import tqdm
 
-from ..scorers.pool import Pool
 from . import remarks
-from .candidates import SEEDS, as_the_sampler_gets_it, different_rows, make_candidates
+from .candidates import SEEDS
 from .choose import choose
-from .coupling import mixing, refuse_caches, refuse_memory
+from .coupling import mixing
 from .fingerprint import Fingerprint
 from .hub import Hub
-from .inputs import check_model, check_shape, check_sigmas
 from .kept import STORE
+from .look import Eyes, Moment
 from .notices import show_on_node
 from .pause import Changed
-from .plan import noise_gone
-from .preview import Previewer, first_tensor, tile
+from .preview import first_tensor, tile
 from .prompt_text import prompt_text, words
 from .record import Run, beside_plain, how_to_reproduce
 from .resident_models import load_together, models_kept
-from .rows import conditioning_lists
-from .trajectory import Trajectory
 from .variants import left_out, prompts
 from .work import look_price
 
@@ -32,48 +28,33 @@ SAME = 1e-3
 
 
 class GroupRun:
-    """A call of a GroupSampler: `sample` returns the K latents, `record` is the Run that it leaves. before: the Changed run that this one
-    follows."""
+    """A call of a GroupSampler: `sample` returns the K latents, `record` is the Run that it leaves. ground: what the candidates grow from;
+    before: the Changed run that this one follows."""
 
-    def __init__(self, group, guider, sigmas, extra_args, callback, before=None):
-        self.group, self.guider, self.sigmas, self.extra_args, self.callback = group, guider, sigmas, extra_args, callback
+    def __init__(self, group, ground, callback, before=None):
+        self.group, self.ground, self.callback = group, ground, callback
         self.before, self.asked = before, group.pause.at == 0
-        self.steps = len(sigmas) - 1
+        self.steps = len(ground.sigmas) - 1
         self.step = -1
         self.record = self.kept = self.first_look = None
 
-    def sample(self, noise, latent_image, denoise_mask, disable_pbar, sampler_kwargs):
-        group, guider = self.group, self.guider
-        self.shapes = _latent_shapes(guider, latent_image)
-        check_model(guider.model_patcher)
-        if len(self.shapes) == 1:
-            check_shape(latent_image, guider.model_patcher.get_model_object("latent_format"))
-        check_sigmas(self.sigmas)
-        self.gone = noise_gone(self.sigmas, guider.model_patcher.get_model_object("model_sampling"))
-        self.previewer = None
-        self.to_model = guider.model_patcher.get_model_object("latent_format").process_in
-        conditioning = [entry for _, _, entries in conditioning_lists(guider) for entry in entries]
-        rows = different_rows(latent_image, denoise_mask, group.batch_index, conditioning)
-        self.seed = self.extra_args["seed"] or 0
-        self.plan, seeds, self.pinned = self.planned(rows)
-        refuse_caches(guider)
-        refuse_memory(guider)
+    def sample(self, disable_pbar):
+        group, ground = self.group, self.ground
+        self.plan, seeds, self.pinned = self.planned()
         self.text = prompt_text()
-        self.kept = self.pool(noise, latent_image, denoise_mask, sampler_kwargs)
-        self.record = self.begun(rows, latent_image.shape[0], seeds, silent=not noise.any())
+        self.kept = self.pool()
+        self.record = self.begun(seeds)
         if self.plan.looks or group.connected and self.plan.start > 1:
-            self.prepare_selections(latent_image)
-            self.record.decoder = self.previewer.in_words(self.shapes[0]) if self.previewer else ""
+            self.prepare_selections()
+            self.record.decoder = self.eyes.previewer.in_words(ground.shapes[0]) if self.eyes.previewer else ""
             self.say()
-        for sentence in remarks.warnings(group, rows, conditioning, denoise_mask):
+        for sentence in remarks.warnings(group, ground):
             self.warn(sentence)
         group.watch(self.record, self.kept)
+        candidates = ground.candidates([(own, self.record.row(own)) for own in seeds])
         # The hub alone holds the trajectories, so that pruned ones are let go.
-        self.hub = Hub(
-            guider, self.trajectories(seeds, noise, latent_image, denoise_mask, sampler_kwargs), self.extra_args["model_options"], self.shapes,
-            self.warn, group.objective.needs_guidance, self.seed,
-        )  # fmt: skip
-        for name in mixing(guider):
+        self.hub = Hub(ground, candidates, self.trajectories(candidates), self.warn, group.objective.needs_guidance)
+        for name in mixing(ground.guider):
             self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
         with tqdm(total=round(self.plan.work()), disable=disable_pbar, unit="row") as self.bar:
             finished = self.hub.run(self.after_step)
@@ -88,38 +69,38 @@ class GroupRun:
         self.record.seconds["model"] = self.hub.model_seconds
         return samples
 
-    def begun(self, rows, given, seeds, silent):
-        """The Run before its first step. given: rows of the latent; silent: it brought its noise along."""
-        group, seed, numbers = self.group, self.seed, {own: (own - self.seed) % SEEDS for own in seeds}
-        own = prompts(self.guider, numbers)
-        settings = {"seed": seed, "rows": rows, **group.schedule.settings(), "starting_candidates": self.plan.start, "steps": self.steps}
-        settings |= group.objective.settings() | group.members.settings(seed, rows) | {"prompt": self.text}
-        run = Run(settings, self.plan, pool=self.kept.id, prompts=own, reproduce=how_to_reproduce(seed, rows, silent, bool(own)))
-        run.notes = remarks.notes(group, self.plan, rows, given) + left_out(self.guider, numbers)
+    def begun(self, seeds):
+        """The Run before its first step."""
+        group, ground, rows = self.group, self.ground, self.ground.rows
+        numbers = {own: (own - ground.seed) % SEEDS for own in seeds}
+        own = prompts(ground.guider, numbers)
+        settings = {
+            "seed": ground.seed,
+            "rows": rows,
+            **group.schedule.settings(),
+            "starting_candidates": self.plan.start,
+            "steps": self.steps,
+        }
+        settings |= group.objective.settings() | group.members.settings(ground.seed, rows) | {"prompt": self.text}
+        reproduce = how_to_reproduce(ground.seed, rows, ground.silent, bool(own))
+        run = Run(settings, self.plan, pool=self.kept.id, prompts=own, reproduce=reproduce)
+        run.notes = remarks.notes(group, self.plan, ground) + left_out(ground.guider, numbers)
         if self.before:
             run.changed = self.before.as_data()
             run.notes.append(str(self.before))
         return run
 
-    def trajectories(self, seeds, noise, latent_image, denoise_mask, sampler_kwargs):
+    def trajectories(self, candidates):
         """One for each candidate; those that earlier runs have left know their steps."""
-        group, guider = self.group, self.guider
-
-        def rewrapped(noise, seed):
-            return as_the_sampler_gets_it(noise, guider, self.sigmas, {**self.extra_args, "seed": seed}, latent_image[:1])
-
-        grown = [(own, self.record.row(own)) for own in seeds]
-        candidates = make_candidates(grown, self.seed, noise, latent_image, denoise_mask, self.shapes, group.batch_index, rewrapped)
-        run_as = (group.sampler, guider, self.sigmas, self.extra_args, sampler_kwargs)
         living = {t.candidate.seed: t for t in self.before.living if not t.greenlet.dead} if self.before else {}
         found = []
         for candidate in candidates:
-            known, t = self.kept.known(candidate, self.plan, noise.device), living.get(candidate.seed)
+            known, t = self.kept.known(candidate, self.plan), living.get(candidate.seed)
             if t and t.reached <= len(known.steps):
                 t.begin(known)
                 found.append(t)
             else:
-                found.append(Trajectory(candidate, *run_as, known))
+                found.append(self.ground.trajectory(candidate, known))
         if self.before:
             self.before.let_go(found)
         self.record.known = sum(bool(t.known.steps) for t in found)
@@ -141,46 +122,44 @@ class GroupRun:
             )
         return finished
 
-    def planned(self, rows):
+    def planned(self):
         """What GroupSampler.start says, with looks at the price that they have here."""
-        group, objective = self.group, self.group.objective
-        start = group.start(self.seed, rows, self.gone)
+        group, ground = self.group, self.ground
+        start = group.start(ground.seed, ground.rows, ground.gone)
         if start[0].start == 1:
             return start
-        if objective.needs_images:
-            self.previewer = Previewer(self.guider.model_patcher, group.vae)
-        price = look_price(self.guider, self.shapes[0], self.previewer, objective.scorers)
-        return group.start(self.seed, rows, self.gone, price)
+        self.eyes = Eyes(ground, group.objective, group.vae)
+        price = look_price(ground.guider, ground.shapes[0], self.eyes.previewer, group.objective.scorers)
+        return group.start(ground.seed, ground.rows, ground.gone, price)
 
-    def pool(self, *inputs):
+    def pool(self):
         """What earlier runs of the same candidates left, and this one will."""
-        group, args = self.group, self.extra_args
+        ground = self.ground
         # What the hub watches is kept with each step.
-        setup = (self.guider, group.sampler, self.sigmas, args, group.batch_index, self.shapes, group.objective.needs_guidance)
-        latent_format = self.guider.model_patcher.get_model_object("latent_format")
-        return STORE.pool(Fingerprint(*setup, *inputs), latent_format, self.shapes)
+        setup = (*ground.parts, self.group.objective.needs_guidance)
+        return STORE.pool(Fingerprint(*setup), ground.latent_format, ground.shapes)
 
     def say(self, *now):
         """On the node: the plan, how the inputs were taken, and what is going on."""
         show_on_node([f"Plan: {self.plan}", *self.record.notes, *now])
 
-    def prepare_selections(self, latent_image):
+    def prepare_selections(self):
         """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
-        objective, vae = self.group.objective, self.group.vae
+        objective, vae, previewer = self.group.objective, self.group.vae, self.eyes.previewer
         patchers = objective.patchers
-        if self.previewer:
-            if self.previewer.warning:
-                self.warn(self.previewer.warning)
+        if previewer:
+            if previewer.warning:
+                self.warn(previewer.warning)
             patchers += [vae.patcher] if vae is not None else []
         if patchers and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
             trial = self.kept.scores(self.group.vae, "trial", self.text)
             # Of several prompts the shortest is tried.
-            texts = self.texts(self.record.prompts.get("positive", ()))
-            texts = texts and 2 * [min(texts, key=len)]
-            x0 = first_tensor(latent_image[:1], self.shapes).cpu()
-            objective.try_out(x0, trial, text=self.text, texts=texts, to_model=self.to_model)
+            texts = self.texts()
+            texts = texts and 2 * [min(texts.values(), key=len)]
+            x0 = first_tensor(self.ground.latent_image[:1], self.ground.shapes).cpu()
+            objective.try_out(x0, trial, text=self.text, texts=texts, to_model=self.ground.latent_format.process_in)
 
     def after_step(self, living):
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
@@ -193,7 +172,7 @@ class GroupRun:
             for t in living:
                 self.kept.keep(t)
             objective = self.group.objective if self.plan.scored(self.step) else self.group.objective.breadth
-            living = self.select(living, n, self.gone[min(self.step, self.steps - 1)], objective)
+            living = self.select(living, n, self.ground.gone[min(self.step, self.steps - 1)], objective)
         self.bar.update(max(0, round(self.plan.work(self.step + 1)) - self.bar.n))
         self.tell(living, self.as_one_picture(living))
         return living
@@ -227,17 +206,15 @@ class GroupRun:
     def select(self, living, n, progress, objective):
         started = time.perf_counter()
         self.say(f"After step {self.step + 1} of {self.steps}: {'looking at' if objective.needs_images else 'comparing'} {len(living)}.")
-        first, seeds = first_tensor(torch.cat([t.x0 for t in living]), self.shapes), [t.candidate.seed for t in living]
-        sigma = float(self.sigmas[min(max(self.step, 0), self.steps)])
+        seeds, sigma = [t.candidate.seed for t in living], float(self.ground.sigmas[min(max(self.step, 0), self.steps)])
         known = self.kept.scores(self.group.vae, self.step, tuple(seeds), self.text)
         with models_kept():
-            pictures = self.previewer(first) if any(s.needs_images for s in known.missing(objective)) else None
+            moment = Moment(progress, sigma, self.text, self.texts())
+            pool, pictures = self.eyes.look(living, known.missing(objective), moment)
             previewed = time.perf_counter() - started
-            guidance = torch.tensor([t.guidance for t in living]) if objective.needs_guidance else None
-            pool = Pool(pictures, first, progress, sigma, guidance, self.text, self.texts(seeds), to_model=self.to_model)
             choice = choose(pool, objective, n, [i for i, seed in enumerate(seeds) if seed in self.pinned], known)
-        for t, picture in zip(living, pictures if pictures is not None else [], strict=False):
-            self.kept.keep_picture(t, picture if picture.ndim == 3 else picture[0])
+        for t, picture in zip(living, pictures, strict=False):
+            self.kept.keep_picture(t, picture)
         if n < len(living):
             self.report_broken([t for t, ok in zip(living, choice.finite, strict=True) if not ok], "score")
         last = n == self.plan.end
@@ -261,7 +238,7 @@ class GroupRun:
         group = self.group
 
         def check(answer):
-            group.answered(answer).start(self.seed, self.record.settings["rows"], self.gone, self.plan.price)
+            group.answered(answer).start(self.ground.seed, self.ground.rows, self.ground.gone, self.plan.price)
 
         self.say(f"Paused after step {self.step + 1} of {self.steps}: the board below asks who goes on.")
         with models_kept():
@@ -270,10 +247,10 @@ class GroupRun:
             living, self.hub.living = self.hub.living, []  # whom the hub has it stops
             raise Changed(group.answer, answer, living, self.step)
 
-    def texts(self, seeds):
-        """Of candidates with prompts of their own what a picture is compared with, together with what all share; else none."""
+    def texts(self):
+        """By seed what a picture is compared with, together with what all share, where candidates have prompts of their own; else none."""
         own = self.record.prompts.get("positive")
-        return None if own is None else [", ".join(filter(None, (words(own[seed]), self.text))) for seed in seeds]
+        return own and {seed: ", ".join(filter(None, (words(text), self.text))) for seed, text in own.items()}
 
     def in_order(self, finished):
         """All of them, best first. Who cannot be judged comes last: nothing that is finished is lost."""
@@ -289,7 +266,7 @@ class GroupRun:
         seen = [t.x0 for t in living if t.x0 is not None]
         if not seen:
             return None
-        return tile(torch.cat(seen)) if len(self.shapes) == 1 else seen[0]
+        return tile(torch.cat(seen)) if len(self.ground.shapes) == 1 else seen[0]
 
     def tell(self, living, x0):
         """The host's callback: progress in model rows, interrupt, and a live preview of whatever x0 is, if it is anything."""
@@ -301,13 +278,3 @@ class GroupRun:
     def warn(self, text):
         logging.warning(text)
         self.record.warnings.append(text)
-
-
-def _latent_shapes(guider, latent_image):
-    """Shapes of the latent's tensors; several if the host packed a nested latent, which its models note in the conditioning."""
-    for entries in guider.conds.values():
-        for cond in entries:
-            noted = cond["model_conds"].get("latent_shapes")
-            if noted is not None and len(noted.cond) > 1:
-                return [torch.Size(s) for s in noted.cond]
-    return [latent_image.shape]

@@ -116,7 +116,7 @@ def test_nothing_changes_where_nothing_is_answered(flow_model, asks, sampler_nam
 def test_nobody_is_sampled_twice(flow_model, asks, monkeypatch):
     """Of those who live each goes on in the greenlet that it has."""
     made = []
-    monkeypatch.setattr("group_inference.sampling.run.Trajectory", lambda *args: made.append(args[0].seed) or Trajectory(*args))
+    monkeypatch.setattr("group_inference.sampling.ground.Trajectory", lambda *args: made.append(args[0].seed) or Trajectory(*args))
     asks(lambda_score=0.1)
     run(flow_model, tiny.empty_latent(flow_model), pause_at=0.01)
     assert made == [*range(7, 15)]

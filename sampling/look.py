@@ -1,0 +1,42 @@
+"""A look at candidates: the pictures of what they are predicted to become, and what scorers say of them."""
+
+from typing import NamedTuple
+
+import torch
+
+from ..scorers.pool import Pool
+from .kept import SIDE
+from .preview import Previewer, first_tensor, small
+
+
+class Moment(NamedTuple):
+    """When it is. progress: share of the noise that is gone, 0..1; sigma: noise level; text: of the prompt; texts: by seed, where each
+    candidate has a prompt of its own, else None."""
+
+    progress: float
+    sigma: float
+    text: str
+    texts: dict[int, str] | None
+
+
+class Eyes:
+    """Looks at candidates of a Ground for an Objective. previewer: what decodes them, None where nobody needs pictures."""
+
+    def __init__(self, ground, objective, vae):
+        self.ground, self.objective = ground, objective
+        self.previewer = Previewer(ground.guider.model_patcher, vae) if objective.needs_images else None
+
+    def look(self, living, scorers, moment):
+        """(Pool of these trajectories, small pictures of them or none) for some of the objective's scorers."""
+        first = first_tensor(torch.cat([t.x0 for t in living]), self.ground.shapes)
+        pictures = self.previewer(first) if any(s.needs_images for s in scorers) else None
+        guidance = torch.tensor([t.guidance for t in living]) if self.objective.needs_guidance else None
+        texts = moment.texts and [moment.texts[t.candidate.seed] for t in living]
+        to_model = self.ground.latent_format.process_in
+        pool = Pool(pictures, first, moment.progress, moment.sigma, guidance, moment.text, texts, to_model=to_model)
+        return pool, [] if pictures is None else [small(still(picture), SIDE) for picture in pictures]
+
+
+def still(picture):
+    """[h, w, 3] of a picture, or of the first frame of a video."""
+    return picture if picture.ndim == 3 else picture[0]
