@@ -14,6 +14,7 @@ from .group_ksampler import GroupKSampler
 from .group_prompts import GroupPrompts
 from .group_sampler import GroupReport, GroupSamplerNode
 from .group_sheet import GroupSheet
+from .group_workers import GroupWorkersNode
 from .qip_selector import QIPSelector
 from .save_group import SaveGroup
 from .scorer_download import ScorerDownload
@@ -27,7 +28,7 @@ class GroupInference(ComfyExtension):
         add_routes()
 
     async def get_node_list(self):
-        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupSheet, GroupPrompts, SaveGroup]
+        samplers = [GroupKSampler, GroupSamplerNode, GroupReport, GroupSheet, GroupPrompts, SaveGroup, GroupWorkersNode]
         scorers = [
             UnaryScorer,
             PairwiseScorer,

@@ -87,7 +87,7 @@ class GroupKSampler(io.ComfyNode):
     def execute(
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise, starting_candidates, output_group_size, pruning_ratio,
         lambda_score=1.5, unary=None, pairwise=None, vae=None, start_percent=0.0, objective="paper", solver_time_limit=1.0,
-        solver="auto", schedule="paper", budget=2.4, seeds="", pinned="", banned="", pause_at=0.0,
+        solver="auto", schedule="paper", budget=2.4, seeds="", pinned="", banned="", pause_at=0.0, workers=None,
     ) -> io.NodeOutput:  # fmt: skip
         check_model(model)
         check_whole_numbers(seed=seed, steps=steps)
@@ -107,7 +107,9 @@ class GroupKSampler(io.ComfyNode):
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
         who, sampler = Members(seeds, pinned, banned), comfy.samplers.sampler_object(sampler_name)
-        group = GroupSampler(sampler, how, goal, who, vae, batch_index, ends_with_batch=False, watch=watch, pause=Pause(pause_at, ask))
+        group = GroupSampler(
+            sampler, how, goal, who, vae, batch_index, ends_with_batch=False, watch=watch, pause=Pause(pause_at, ask), workers=workers
+        )
         rows = different_rows(samples, mask, batch_index, convert_cond(positive) + convert_cond(negative))
         group.start(seed, rows, noise_gone(sigmas, model.get_model_object("model_sampling")))  # said before the model is loaded
         latent["samples"] = comfy.sample.sample_custom(

@@ -39,11 +39,13 @@ class GroupSamplerNode(io.ComfyNode):
     def execute(
         cls, sampler, starting_candidates, output_group_size, pruning_ratio, lambda_score=1.5, unary=None, pairwise=None, vae=None,
         start_percent=0.0, objective="paper", solver_time_limit=1.0, solver="auto", schedule="paper", budget=2.4, seeds="", pinned="",
-        banned="", pause_at=0.0,
+        banned="", pause_at=0.0, workers=None,
     ) -> io.NodeOutput:  # fmt: skip
         goal = Objective(unary, pairwise, lambda_score, objective, solver_time_limit, solver)
         how = Schedule(output_group_size, starting_candidates, pruning_ratio, start_percent, schedule, budget)
-        return io.NodeOutput(GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae, watch=watch, pause=Pause(pause_at, ask)))
+        return io.NodeOutput(
+            GroupSampler(sampler, how, goal, Members(seeds, pinned, banned), vae, watch=watch, pause=Pause(pause_at, ask), workers=workers)
+        )
 
 
 class GroupReport(io.ComfyNode):

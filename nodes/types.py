@@ -13,6 +13,7 @@ SUMMARY = "group_summary"
 BOARD = "group_board"
 GroupUnary = io.Custom("GROUP_UNARY")
 GroupPairwise = io.Custom("GROUP_PAIRWISE")
+GroupWorkers = io.Custom("GROUP_WORKERS")
 
 
 def group_inputs():
@@ -81,6 +82,9 @@ def group_inputs():
             optional=True,
             advanced=True,
             tooltip="Stop at the first look after this share of the steps, or at the last look, and ask on the board who shall go on. 0: never. It goes on by itself after a minute in which nobody does anything, and at once where no browser has queued the run.",
+        ),
+        GroupWorkers.Input(
+            "workers", optional=True, tooltip="Group Workers: more GPUs or machines for the same group. Nothing: this one alone."
         ),
     ]
 

@@ -35,23 +35,51 @@ def of_pool(pool, objective, once=lambda ask, *asked: ask()):
     return Said(unary, pairwise)
 
 
+def tell(pool, objective, places):
+    """{place: answers as in pool.Told} of the objective's scorers in these places that can say something of each candidate alone, from
+    its pictures."""
+    found, quality = {}, len(terms(objective.unary))
+    for place in places:
+        scorer, is_quality = objective.scorers[place], place < quality
+        if scorer.needs_images and (is_quality or hasattr(scorer, "between")):
+            found[place] = _ask(scorer, pool, _score if is_quality else lambda scorer, pool: scorer.rows(pool))
+    return found
+
+
 def scores(scorer, pool, count):
     """[M], float64. Raises ValueError as `_numbers`."""
-    return _numbers(scorer, pool, (count,)).double().cpu().numpy()
+    answers = _told(scorer, pool) or _ask(scorer, pool, _score)
+    return _numbers(scorer, answers, (count,)).double().cpu().numpy()
 
 
 def distances(scorer, pool, count, fixed, ask=None):
     """[M + F, M + F], with the FixedMembers after the candidates; float32 where the scorer answers so, for large pools, else float64.
     ask: as `fixed.score`, which it replaces."""
-    found = _numbers(scorer, pool, (count + fixed.count,) * 2, ask or fixed.score).cpu()
+    if rows := _told(scorer, pool):
+        answers = _named(scorer, lambda: [fixed.between(scorer, own, pool.told.size) for own in rows])
+    else:
+        answers = _ask(scorer, pool, ask or fixed.score)
+    found = _numbers(scorer, answers, (count + fixed.count,) * 2).cpu()
     return (found if found.dtype == torch.float32 else found.double()).numpy()
 
 
-def _numbers(scorer, pool, shape, ask=lambda scorer, pool: scorer.score(pool)):
-    """A scorer's answer of this shape, of pictures the mean over a video's frames. Raises ValueError that names a scorer which fails
-    or answers otherwise."""
+def _score(scorer, pool):
+    return scorer.score(pool)
+
+
+def _told(scorer, pool):
+    """What it has said of parts of the pool, see pool.Told; None if it has not been asked."""
+    return pool.told and pool.told.answers.get(id(scorer))
+
+
+def _ask(scorer, pool, ask):
+    """A scorer's answers, one for each of a video's frames if it wants them apart. Raises ValueError that names one which fails."""
     apart = scorer.needs_images and not getattr(scorer, "over_frames", False)
-    answers = _named(scorer, lambda: [ask(scorer, part) for part in (pool.frames if apart else [pool])])
+    return _named(scorer, lambda: [ask(scorer, part) for part in (pool.frames if apart else [pool])])
+
+
+def _numbers(scorer, answers, shape):
+    """A scorer's answers as one of this shape, of several the mean. Raises ValueError that names a scorer which answers otherwise."""
     try:
         found = [torch.as_tensor(answer) for answer in answers]
     except (TypeError, ValueError, RuntimeError) as e:

@@ -1,6 +1,7 @@
 """A sampler around any other: from one latent the jointly best group, wherever the host takes a SAMPLER."""
 
 from collections import deque
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from comfy.samplers import Sampler
 from . import trajectory
 from .candidates import SEEDS
 from .ground import Ground
+from .hub import Hub
 from .notices import show_on_node
 from .pause import Answer, Changed, Pause
 from .run import GroupRun
@@ -23,6 +25,14 @@ def unwatched(record, pool, asked=None, over=False):
     """For runs that nobody looks at."""
 
 
+class Alone:
+    """This process samples all."""
+
+    @contextmanager
+    def engaged(self, group, ground):
+        yield Hub
+
+
 class GroupSampler(Sampler):
     """A comfy Sampler around any other: takes noise for one latent (or B), returns the K jointly best, best first.
 
@@ -30,12 +40,23 @@ class GroupSampler(Sampler):
     starts B candidates. objective: see choose.Objective. members: see seeds.Members. vae: for the pictures that are scored.
     batch_index: that of the incoming latent, for a node that knows it. ends_with_batch: pass the K final x0 to the callback instead of
     a picture of them all, for SamplerCustomAdvanced's second output. watch: called with a run's record and kept pool when it begins,
-    after each selection with what was asked too, and with over=True at its end, see board/watched.py. pause: see pause.Pause.
+    after each selection with what was asked too, and with over=True at its end, see board/watched.py. pause: see pause.Pause. workers: who
+    samples, see scaleout/workers.py.
     Raises ValueError for what cannot work, before the model is called.
     """
 
     def __init__(
-        self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True, watch=unwatched, pause=None
+        self,
+        sampler,
+        schedule,
+        objective,
+        members=None,
+        vae=None,
+        batch_index=None,
+        ends_with_batch=True,
+        watch=unwatched,
+        pause=None,
+        workers=None,
     ):
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
@@ -54,6 +75,7 @@ class GroupSampler(Sampler):
         self.members, self.vae = members or Members(), vae
         self.batch_index = batch_index
         self.ends_with_batch, self.watch, self.pause = ends_with_batch, watch, pause or Pause()
+        self.workers = workers or Alone()
         self.runs = deque(maxlen=REMEMBERED_RUNS)
 
     def start(self, seed, rows, gone, price=0.0):
@@ -94,15 +116,16 @@ class GroupSampler(Sampler):
         given = noise, latent_image, denoise_mask, self.batch_index, kwargs
         ground = Ground(self.sampler, model_wrap, sigmas, extra_args, *given)
         group, before, samples = self, None, None
-        while samples is None:
-            run = GroupRun(group, ground, callback, before)
-            try:
-                samples = run.sample(disable_pbar)
-            except Changed as changed:
-                group, before = self.answered(changed.answer), changed
-            finally:
-                if run.record:
-                    self.watch(run.record, run.kept, over=True)
+        with self.workers.engaged(self, ground) as make_hub:
+            while samples is None:
+                run = GroupRun(group, ground, make_hub, callback, before)
+                try:
+                    samples = run.sample(disable_pbar)
+                except Changed as changed:
+                    group, before = self.answered(changed.answer), changed
+                finally:
+                    if run.record:
+                        self.watch(run.record, run.kept, over=True)
         show_on_node(summary(run.record))
         self.runs.append((run.record, _fingerprint(model_wrap.inner_model.process_latent_out(samples.float()))))
         return samples

@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 import comfy.model_management
 import torch
 
-from .coupling import BatchCheck
+from .coupling import BatchCheck, mixing
 from .notices import in_one_line
 from .rows import RowConditioning, rows_that_fit
 from .trajectory import ModelCall
@@ -22,20 +22,22 @@ POST_CFG = "sampler_post_cfg_function"
 
 
 class Hub:
-    """Runs trajectories in step; model_rows, check_rows (evaluated a second time, to see that a batch keeps its images apart) and
-    model_seconds count what the real model did."""
+    """Runs trajectories in step and looks at them; model_rows, check_rows (evaluated a second time, to see that a batch keeps its images
+    apart) and model_seconds count what the real model did."""
 
-    def __init__(self, ground, candidates, trajectories, warn, watch_guidance=False):
-        """candidates: all that may ever be in a call; warn: called with a sentence for the user; watch_guidance: keep each trajectory's
-        `guidance`."""
-        self.guider, self.warn, self.watch_guidance = ground.guider, warn, watch_guidance
-        self.living = trajectories
+    def __init__(self, ground, candidates, trajectories, warn, objective, eyes):
+        """candidates: all that may ever be in a call; warn: called with a sentence for the user; objective: if it needs it, each
+        trajectory's `guidance` is kept; eyes: None where nobody is looked at."""
+        self.guider, self.warn, self.watch_guidance = ground.guider, warn, objective.needs_guidance
+        self.living, self.eyes = trajectories, eyes
         self.shared_post_cfg = list(ground.extra_args["model_options"].get(POST_CFG, []))
         self.conditioning = RowConditioning(ground.guider, candidates, ground.shapes, ground.seed)
         self.checks = {}
         self.most_rows = len(candidates)
         self.model_rows = self.check_rows = 0
         self.model_seconds = 0.0
+        for name in mixing(ground.guider):
+            self.one_at_a_time(f"{name} does not keep the images of a batch apart")
 
     def run(self, after_step):
         """Run all to their end. after_step(living) is called whenever every living trajectory has done a step or is
@@ -45,19 +47,30 @@ class Hub:
         with torch.no_grad():
             try:
                 while self.advance():
-                    self.keep(after_step(self.living))
-                return self.living
+                    self.keep(after_step(self._without_failed()))
+                return self._without_failed()
             finally:
                 self.keep([])
 
     def advance(self):
-        """One step of all that are not finished; whether any still is not."""
-        for t in self.living:
-            if t.result is None:
+        """One step of all that are not over; whether any still is not."""
+        self.step(self.living)
+        return any(not t.over for t in self.living)
+
+    def step(self, trajectories):
+        """The same of some of them."""
+        for t in trajectories:
+            if not t.over:
                 t.resume()
-        while asking := [t for t in self._without_failed() if isinstance(t.request, ModelCall)]:
+        while asking := [t for t in trajectories if isinstance(t.request, ModelCall)]:
             self._answer(asking)
-        return any(t.result is None for t in self.living)
+
+    def see(self, living):
+        """Before these are looked at. Their x0 are here."""
+
+    def look(self, living, scorers, moment):
+        """See look.Eyes."""
+        return self.eyes.look(living, scorers, moment)
 
     def keep(self, survivors):
         """Stop all others."""
@@ -80,7 +93,7 @@ class Hub:
         sigmas = torch.stack([t.request.sigma.flatten()[0] for t in asking]).tolist()
         groups = {}
         for sigma, t in zip(sigmas, asking, strict=True):
-            alike = groups.setdefault((sigma, t.request.x.shape, self.conditioning.of(t.candidate).kind), [])
+            alike = groups.setdefault((t.block, sigma, t.request.x.shape, self.conditioning.of(t.candidate).kind), [])
             members = next((m for m in alike if self._can_share(m[0].request, t.request)), None)
             if members is None:
                 alike.append(members := [])
@@ -89,15 +102,17 @@ class Hub:
         for members in chain.from_iterable(groups.values()):
             while members:
                 entries, shape = self.conditioning.of(members[0].candidate), members[0].request.x.shape
-                fit = rows_that_fit(self.guider, entries, shape, min(self.most_rows, len(members)))
-                part = members[:fit]
+                part = members[: self._rows_that_fit(entries, shape, min(self.most_rows, len(members)))]
                 out = self._evaluate(part)
                 if out is None:
                     continue
                 answers.update(zip(part, out.split([t.request.x.shape[0] for t in part]), strict=True))
-                members = members[fit:]
+                members = members[len(part) :]
         for t in asking:
             t.resume(answers[t])
+
+    def _rows_that_fit(self, entries, shape, wanted):
+        return rows_that_fit(self.guider, entries, shape, wanted)
 
     def _evaluate(self, part):
         """The real model on some requests, or None when fewer rows are to be tried: there was no memory for them, or images of a

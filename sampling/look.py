@@ -28,13 +28,18 @@ class Eyes:
 
     def look(self, living, scorers, moment):
         """(Pool of these trajectories, small pictures of them or none) for some of the objective's scorers."""
-        first = first_tensor(torch.cat([t.x0 for t in living]), self.ground.shapes)
-        pictures = self.previewer(first) if any(s.needs_images for s in scorers) else None
+        pictures = self.previewer(self._first(living)) if any(s.needs_images for s in scorers) else None
+        return self.pool(living, pictures, moment), [] if pictures is None else [small(still(picture), SIDE) for picture in pictures]
+
+    def pool(self, living, pictures, moment):
+        """The Pool of these trajectories, of whom there are these pictures."""
         guidance = torch.tensor([t.guidance for t in living]) if self.objective.needs_guidance else None
         texts = moment.texts and [moment.texts[t.candidate.seed] for t in living]
         to_model = self.ground.latent_format.process_in
-        pool = Pool(pictures, first, moment.progress, moment.sigma, guidance, moment.text, texts, to_model=to_model)
-        return pool, [] if pictures is None else [small(still(picture), SIDE) for picture in pictures]
+        return Pool(pictures, self._first(living), moment.progress, moment.sigma, guidance, moment.text, texts, to_model=to_model)
+
+    def _first(self, living):
+        return first_tensor(torch.cat([t.x0 for t in living]), self.ground.shapes)
 
 
 def still(picture):

@@ -9,9 +9,7 @@ from tqdm.auto import tqdm
 from . import remarks
 from .candidates import SEEDS
 from .choose import choose
-from .coupling import mixing
 from .fingerprint import Fingerprint
-from .hub import Hub
 from .kept import STORE
 from .look import Eyes, Moment
 from .notices import show_on_node
@@ -29,14 +27,14 @@ SAME = 1e-3
 
 class GroupRun:
     """A call of a GroupSampler: `sample` returns the K latents, `record` is the Run that it leaves. ground: what the candidates grow from;
-    before: the Changed run that this one follows."""
+    make_hub: as hub.Hub, for who samples them; before: the Changed run that this one follows."""
 
-    def __init__(self, group, ground, callback, before=None):
-        self.group, self.ground, self.callback = group, ground, callback
+    def __init__(self, group, ground, make_hub, callback, before=None):
+        self.group, self.ground, self.make_hub, self.callback = group, ground, make_hub, callback
         self.before, self.asked = before, group.pause.at == 0
         self.steps = len(ground.sigmas) - 1
         self.step = -1
-        self.record = self.kept = self.first_look = None
+        self.record = self.kept = self.eyes = self.first_look = None
 
     def sample(self, disable_pbar):
         group, ground = self.group, self.ground
@@ -53,9 +51,7 @@ class GroupRun:
         group.watch(self.record, self.kept)
         candidates = ground.candidates([(own, self.record.row(own)) for own in seeds])
         # The hub alone holds the trajectories, so that pruned ones are let go.
-        self.hub = Hub(ground, candidates, self.trajectories(candidates), self.warn, group.objective.needs_guidance)
-        for name in mixing(ground.guider):
-            self.hub.one_at_a_time(f"{name} does not keep the images of a batch apart")
+        self.hub = self.make_hub(ground, candidates, self.trajectories(candidates), self.warn, group.objective, self.eyes)
         with tqdm(total=round(self.plan.work()), disable=disable_pbar, unit="row") as self.bar:
             finished = self.hub.run(self.after_step)
         finished = self.chosen(self.whole(finished, [t.result for t in finished], "result"))
@@ -92,7 +88,7 @@ class GroupRun:
 
     def trajectories(self, candidates):
         """One for each candidate; those that earlier runs have left know their steps."""
-        living = {t.candidate.seed: t for t in self.before.living if not t.greenlet.dead} if self.before else {}
+        living = {t.candidate.seed: t for t in self.before.living if not t.over} if self.before else {}
         found = []
         for candidate in candidates:
             known, t = self.kept.known(candidate, self.plan), living.get(candidate.seed)
@@ -165,10 +161,12 @@ class GroupRun:
         """Prune, report progress; returns the trajectories that go on, best first once there was a selection."""
         self.step = max(t.last.step for t in living if t.last)
         self.refuse_copies(living)
-        # Who is looked at has an x0; of other steps that are remembered there is none.
+        if len(living) > (n := self.plan.after(self.step)):
+            self.hub.see(living)
+        # Who is looked at has an x0; of other steps that are remembered, or done elsewhere, there is none.
         if len(living) > self.plan.end and all(t.x0 is not None for t in living):
             living = self.whole(living, [t.x0 for t in living], "x0")
-        if len(living) > (n := self.plan.after(self.step)):
+        if len(living) > n:
             for t in living:
                 self.kept.keep(t)
             objective = self.group.objective if self.plan.scored(self.step) else self.group.objective.breadth
@@ -179,9 +177,10 @@ class GroupRun:
 
     def refuse_copies(self, living):
         """Raise ValueError where seeds turn out to make no difference. A sampler that adds noise tells them apart in its second step."""
-        if self.told_apart or len(living) < 2 or not all(t.last for t in living):
+        seen = [t.last for t in living if t.last and t.last.x is not None]
+        if self.told_apart or len(seen) < 2:
             return
-        first, *others = (t.last for t in living)
+        first, *others = seen
         same_latent = lambda other: (other.x - first.x).norm() <= SAME * first.x.norm()
         self.told_apart = not (all(map(same_latent, others)) or all(torch.equal(other.x0, first.x0) for other in others))
         if not self.told_apart and self.step >= min(1, self.steps - 1):
@@ -210,7 +209,7 @@ class GroupRun:
         known = self.kept.scores(self.group.vae, self.step, tuple(seeds), self.text)
         with models_kept():
             moment = Moment(progress, sigma, self.text, self.texts())
-            pool, pictures = self.eyes.look(living, known.missing(objective), moment)
+            pool, pictures = self.hub.look(living, known.missing(objective), moment)
             previewed = time.perf_counter() - started
             choice = choose(pool, objective, n, [i for i, seed in enumerate(seeds) if seed in self.pinned], known)
         for t, picture in zip(living, pictures, strict=False):

@@ -55,14 +55,14 @@ class AskingModel:
 
 class Trajectory:
     """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `failure`: what its sampler
-    raised; `steps`: the numbers of those that it has done; `guidance`: how far its predictions with and without the prompt lay apart so
+    raised; `block`: only who has the same shares model calls with it; `steps`: the numbers of those that it has done; `guidance`: how far its predictions with and without the prompt lay apart so
     far (see scorers/cfg_agreement.py), if the hub watches that, `guidance_after` each step. known: what need not be sampled
     again."""
 
     def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs, known):
         self.candidate = candidate
         self.request = self.result = self.failure = None
-        self.reached = 0  # steps that its sampler has done
+        self.reached, self.block = 0, None  # steps that its sampler has done
         self.begin(known)
         own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
@@ -124,6 +124,10 @@ class Trajectory:
     def x0(self):
         """The final latent as predicted at the last step done, [1, ...] in the model's space."""
         return self.last.x0 if self.last else self.result
+
+    @property
+    def over(self):
+        return self.result is not None or self.failure is not None
 
     def stop(self):
         if not self.greenlet.dead:

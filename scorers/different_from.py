@@ -72,12 +72,20 @@ class FixedMembers:
         if not scorer.needs_images:
             # Without latents of the candidates the scorer has a sentence of its own.
             return scorer.score(pool if pool.x0 is None else replace(pool, images=None, x0=self._with_latents(pool), given=self.count))
-        fixed = self._pictures(pool.images.shape[1:3])
+        size = pool.images.shape[1:3]
         if hasattr(scorer, "between"):
-            if id(scorer) not in self._rows:
-                self._rows[id(scorer)] = scorer.rows(fixed)
-            return scorer.between(torch.cat([scorer.rows(pool), self._rows[id(scorer)]]))
-        return scorer.score(replace(pool, images=torch.cat([pool.images, fixed.images]), x0=None, given=self.count))
+            return self.between(scorer, scorer.rows(pool), size)
+        return scorer.score(replace(pool, images=torch.cat([pool.images, self._pictures(size).images]), x0=None, given=self.count))
+
+    def between(self, scorer, rows, size):
+        """The same of a RowDistance's rows of the candidates [M, D], whose pictures are of this size."""
+        if not self.count:
+            return scorer.between(rows)
+        self._check(scorer)
+        fixed = self._pictures(size)
+        if id(scorer) not in self._rows:
+            self._rows[id(scorer)] = scorer.rows(fixed)
+        return scorer.between(torch.cat([rows, self._rows[id(scorer)]]))
 
     def rows(self, scorer, longest):
         """What a RowDistance says of each given picture, [F, D], beside candidates of any sizes whose longer side is at most `longest`;

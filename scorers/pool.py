@@ -40,7 +40,8 @@ class Pool:
     sigma: noise level of the step; guidance: [M], see cfg_agreement.py, None unless a scorer with `needs_guidance` is in a sampler;
     text: of the prompt, for scorers without a text of their own, "" where none was found; texts: [M], where each candidate has a
     prompt of its own; given: how many of the last rows are no candidates but what these shall differ from, see different_from.py;
-    to_model: brings a LATENT of the host's into the space of x0, None where it is there already."""
+    to_model: brings a LATENT of the host's into the space of x0, None where it is there already; told: what scorers have said of parts of
+    it, see Told."""
 
     images: torch.Tensor | None
     x0: torch.Tensor | None = None
@@ -51,6 +52,7 @@ class Pool:
     texts: list[str] | None = None
     given: int = 0
     to_model: Callable | None = None
+    told: "Told | None" = None
     _features: dict = field(default_factory=dict, init=False, repr=False)
     _frames: list = field(default_factory=list, init=False, repr=False)
 
@@ -72,6 +74,16 @@ class Pool:
         if backbone not in self._features:
             self._features[backbone] = backbone(self.images)
         return self._features[backbone]
+
+
+@dataclass
+class Told:
+    """What scorers say of each candidate alone, so that it can be said of a few at a time, wherever these are. answers: by a scorer's id,
+    for each picture of a candidate that it sees, the scores [M], or the rows [M, D] of a RowDistance; size: (height, width) of the
+    pictures, None without."""
+
+    answers: dict
+    size: tuple[int, int] | None
 
 
 class RowDistance:

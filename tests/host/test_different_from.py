@@ -12,7 +12,7 @@ from group_inference.nodes.combine import CombinePairwiseScorers
 from group_inference.nodes.different_from import DifferentFromNode
 from group_inference.nodes.group_ksampler import GroupKSampler
 from group_inference.nodes.qip_selector import QIPSelector
-from group_inference.sampling import run as sampling_run
+from group_inference.sampling import look
 from group_inference.sampling.choose import OBJECTIVES, Objective, choose
 from group_inference.scorers.color import ColorHistogram
 from group_inference.scorers.combine import Combined, QualityFloor
@@ -171,7 +171,7 @@ def sampled(model, seed, pairwise, size=2, candidates=6, steps=4, **more):
 )
 def test_the_next_ones_by_latents_alone(model, schedule, monkeypatch):
     """The same seeds again: what is given is among them, in the host's space, and is at no distance from itself."""
-    monkeypatch.setattr(sampling_run, "Previewer", None)  # nothing is decoded
+    monkeypatch.setattr(look, "Previewer", None)  # nothing is decoded
     first, before, _ = sampled(model, 3, LatentDistance(), **schedule)
     again = DifferentFromNode.execute(LatentDistance(), latent=first)[0]
     second, report, said = sampled(model, 3, again, **schedule)

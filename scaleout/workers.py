@@ -1,0 +1,209 @@
+"""Workers: processes of Ray's with a host in each. They are started when a group first needs them, stay warm, and end with this process."""
+
+import os
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.model_management
+import torch
+
+from ..sampling.notices import show_on_node
+from . import actor
+from .crew import Crew
+
+# Seconds: between looks at whether somebody has interrupted; that a worker may stand still in a run; and that one node may take to load.
+TICK, PATIENCE, LOADING = 0.2, 120, 1800
+# Times the longest answer so far.
+SLOWER = 10
+# The host's arguments that are of the server alone. All but the second ones are followed by a value.
+OF_THE_SERVER = (
+    "--listen",
+    "--port",
+    "--tls-keyfile",
+    "--tls-certfile",
+    "--temp-directory",
+    "--database-url",
+    "--cuda-device",
+    "--front-end-version",
+)
+SWITCHES = ("--auto-launch", "--windows-standalone-build", "--quick-test-for-ci", "--enable-manager")
+
+_running = []
+
+
+@dataclass(frozen=True)
+class Workers:
+    """count: on this machine, -1: one for each GPU beside that of this process; with the address of a Ray cluster there, -1: one for each
+    of its GPUs. 0: none. block_size: how many candidates share model calls and looks, wherever they are. Raises ValueError for numbers
+    that cannot be, RuntimeError without Ray."""
+
+    count: int = -1
+    address: str = ""
+    block_size: int = 4
+
+    def __post_init__(self):
+        if self.count < -1 or self.block_size < 1:
+            raise ValueError(f"count is {self.count} and block_size {self.block_size}: they must be at least -1 and 1.")
+        if self.count:
+            _ray()
+
+    @contextmanager
+    def engaged(self, group, ground):
+        """A Crew's hub for the runs of a sampling context."""
+        crew = Crew(ground, self.block_size, self.running)
+        try:
+            yield crew.hub
+        finally:
+            crew.dismiss()
+
+    def running(self):
+        """Those that run, started if need be; more than are wanted are stopped."""
+        key = self.address, tuple(arguments())
+        for worker in [w for w in _running if w.key != key]:
+            worker.kill()
+        wanted = self._wanted() if self.count else 0
+        for worker in _running[wanted:]:
+            worker.kill()
+        new = [_Worker(number, key) for number in range(wanted) if number not in {w.number for w in _running}]
+        if new:
+            show_on_node([f"Starting {len(new)} workers, which takes a minute and is done once."])
+        _running.extend(new)
+        for worker in new:
+            if "error" in (answer := worker.answer()):
+                worker.kill()
+                raise RuntimeError(f"{worker.name} did not start: {answer['error']}.")
+            worker.name = "{} ({machine}, {device}, process {pid})".format(worker.name, **answer)
+        return sorted(_running, key=lambda w: w.number)
+
+    def _wanted(self):
+        ray = _connected(self.address)
+        if self.count > 0:
+            return self.count
+        gpus = int(ray.cluster_resources().get("GPU", 0)) if self.address else len(_other_gpus())
+        if not gpus:
+            where = f"The Ray cluster at {self.address} has no GPU" if self.address else "This machine has no GPU beside the one in use"
+            raise ValueError(f"{where}: set the count of Group Workers to how many workers you want.")
+        return gpus
+
+
+class _Worker:
+    """One of them, from here. key: what it was started for."""
+
+    def __init__(self, number, key):
+        ray = _connected(address := key[0])
+        self.number, self.key, self.name, self.longest = number, key, f"Worker {number + 1}", 0.0
+        others = _other_gpus()
+        local = {"CUDA_VISIBLE_DEVICES": others[number % len(others)]} if others and not address else {}
+        ray.cloudpickle.register_pickle_by_value(actor)
+        try:
+            gpus = 1 if address and ray.cluster_resources().get("GPU") else 0
+            made = ray.remote(concurrency_groups={"aside": 2})(actor.Worker)
+            self.actor = made.options(num_cpus=0, num_gpus=gpus, scheduling_strategy="SPREAD").remote()
+        finally:
+            ray.cloudpickle.unregister_pickle_by_value(actor)
+        host = str(Path(comfy.model_management.__file__).resolve().parent.parent)
+        self._ask(self.actor.boot, LOADING, host, arguments(), local, torch.get_num_threads())
+
+    def begin(self, prompt, node, job):
+        self._ask(self.actor.begin, LOADING, prompt, node, job)
+
+    def order(self, name, **what):
+        self._ask(self.actor.order, max(PATIENCE, SLOWER * self.longest), name, what)
+
+    def answer(self):
+        """To what was asked last; {"error"} of one that is gone or stands still. Raises the host's exception of an interrupt."""
+        ray, started, seen, moved = _ray(), time.monotonic(), None, time.monotonic()
+        while True:
+            ready, _ = ray.wait([self.asked], timeout=TICK)
+            if ready:
+                try:
+                    answer = ray.get(self.asked)
+                except ray.exceptions.RayError as e:
+                    return {"error": _words(e)}
+                self.longest = max(self.longest, time.monotonic() - started)
+                return answer
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            if (pulse := self._pulse()) != seen:
+                seen, moved = pulse, time.monotonic()
+            if time.monotonic() - moved > self.patience:
+                return {"error": f"it has stood still for {self.patience:.0f} seconds"}
+
+    def _ask(self, method, patience, *arguments):
+        self.asked, self.patience, self.pulse = method.remote(*arguments), patience, None
+        self.beat = None
+
+    def _pulse(self):
+        """What it said last that has changed."""
+        ray = _ray()
+        if self.pulse is None:
+            self.pulse = self.actor.pulse.options(concurrency_group="aside").remote()
+        elif ray.wait([self.pulse], timeout=0)[0]:
+            with suppress(ray.exceptions.RayError):  # the answer says so as well
+                self.beat, self.pulse = ray.get(self.pulse), None
+        return self.beat
+
+    def end(self):
+        self.actor.end.options(concurrency_group="aside").remote()
+
+    def kill(self):
+        _ray().kill(self.actor)
+        _running[:] = [w for w in _running if w is not self]
+
+
+def arguments():
+    """The host's, without what is of the server alone."""
+    kept, given = [], iter(sys.argv[1:])
+    following = False
+    for word in given:
+        if word.startswith("--"):
+            following = word.split("=")[0] in OF_THE_SERVER
+            if not following and word not in SWITCHES:
+                kept.append(word)
+        elif not following:
+            kept.append(word)
+    return kept
+
+
+def _ray():
+    try:
+        import ray
+    except ImportError as e:
+        raise RuntimeError(
+            'Group Workers need the package ray, which is not installed: pip install "ray>=2.49" into ComfyUI\'s Python and start ComfyUI again, or leave workers out.'
+        ) from e
+    return ray
+
+
+def _connected(address):
+    """Ray, in the cluster at this address, or on this machine alone."""
+    ray = _ray()
+    if ray.is_initialized() and _connected.address != address:
+        ray.shutdown()
+    if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+        try:
+            if address:
+                ray.init(address=address, **quiet)
+            else:
+                ray.init(address="local", include_dashboard=False, **quiet)
+        except Exception as e:  # of Ray and what it is made of
+            raise RuntimeError(f"Ray does not start at {address or 'this machine'}: {_words(e)}.") from e
+        _connected.address = address
+    return ray
+
+
+def _other_gpus():
+    """Names for CUDA_VISIBLE_DEVICES of the GPUs that this process can see and does not use."""
+    device = comfy.model_management.get_torch_device()
+    if device.type != "cuda":
+        return []
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if os.environ.get("CUDA_VISIBLE_DEVICES") else None
+    return [seen[i] if seen else str(i) for i in range(torch.cuda.device_count()) if i != (device.index or 0)]
+
+
+def _words(error):
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
