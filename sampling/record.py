@@ -55,7 +55,8 @@ class Run:
     what it left, see kept.py; known: how many candidates an earlier run had left there; prompts: for each kind of conditioning that
     holds several (see variants.py) the text of each candidate, by its seed; files: names of the pictures where they are a folder's,
     seeds being their places among these; id: of this run, see board/watched.py; beside: what the first look, at all candidates, says of
-    the group and of as many first seeds, see `beside_plain`; changed: at a pause, see pause.Changed."""
+    the group and of as many first seeds, see `beside_plain`; changed: at a pause, see pause.Changed; workers: what each did, see
+    nodes/group_workers.py."""
 
     settings: dict
     plan: Plan | None = None
@@ -73,6 +74,7 @@ class Run:
     known: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    workers: list[dict] = field(default_factory=list)
     prompts: dict[str, dict[int, str]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
 

@@ -62,7 +62,7 @@ class GroupRun:
         if self.first_look:
             self.record.beside = beside_plain(*self.first_look, self.record.seeds)
         self.record.model_rows, self.record.check_rows = self.hub.model_rows, self.hub.check_rows
-        self.record.seconds["model"] = self.hub.model_seconds
+        self.record.seconds["model"], self.record.workers = self.hub.model_seconds, self.hub.workers
         return samples
 
     def begun(self, seeds):
@@ -275,5 +275,6 @@ class GroupRun:
             self.callback(max(1, done) - 1, x0, x0 if x is None else x, whole)
 
     def warn(self, text):
-        logging.warning(text)
-        self.record.warnings.append(text)
+        if text not in self.record.warnings:  # several processes see the same
+            logging.warning(text)
+            self.record.warnings.append(text)

@@ -1,5 +1,6 @@
 """The hub of a group that several processes sample: this one and workers. It leads them step by step, and finishes what they lose."""
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,12 +15,12 @@ from .upstream import difference, digests, upstream
 @dataclass
 class Site:
     """A worker in this sampling context. blocks: [(block, its seeds)]; orders: whom it was told to keep, and how many rows a call may
-    have, for each step: whoever repeats them comes to the same candidates, bit for bit; counted: what its hub counts."""
+    have, for each step: whoever repeats them comes to the same candidates, bit for bit; did: for the report."""
 
     worker: object
     blocks: list
     orders: list = field(default_factory=list)
-    counted: dict = field(default_factory=lambda: {"model_rows": 0, "check_rows": 0, "model_seconds": 0.0})
+    did: dict = field(default_factory=dict)
 
 
 class Crew:
@@ -87,6 +88,9 @@ class CrewHub(BlockHub):
         self.most_rows = min(self.most_rows, most_rows)
         for site, why in lost:
             self._say_lost(site, why)
+        self.workers = [site.did for site in sites]
+        for site in sites:
+            site.did |= {"worker": site.worker.name, "candidates": sum(len(seeds) for _, seeds in site.blocks)}
         there = {seed: site for site in sites for _, seeds in site.blocks for seed in seeds}
         for t in self.living:
             if t.candidate.seed in there:
@@ -94,7 +98,7 @@ class CrewHub(BlockHub):
         self.living = [Remote(t, there[t.candidate.seed]) if t.candidate.seed in there else t for t in self.living]
 
     def advance(self):
-        asked = []
+        before, started, asked = self.model_seconds, time.perf_counter(), []
         for site, theirs in self._theirs(t for t in self.living if not t.over):
             # All that a worker has left are at the same step.
             if not all([t.remember() for t in theirs]):
@@ -110,10 +114,14 @@ class CrewHub(BlockHub):
             if answer := self._answer_of(site):
                 for t in theirs:
                     t.hear(answer["told"][t.candidate.seed])
-                self.most_rows = min(self.most_rows, answer["counted"].pop("most_rows"))
-                site.counted = answer["counted"]
+                self.most_rows = min(self.most_rows, answer["most_rows"])
+                self.model_rows += answer["model_rows"]
+                self.check_rows += answer["check_rows"]
+                site.did["model_rows"] = site.did.get("model_rows", 0) + answer["model_rows"]
+                site.did["model_seconds"] = answer["model_seconds"]
                 for sentence in answer["warnings"]:
                     self.warn(sentence)
+        self.model_seconds = before + time.perf_counter() - started
         return any(not t.over for t in self.living)
 
     def see(self, living):
@@ -132,7 +140,8 @@ class CrewHub(BlockHub):
         blocks = {}
         for t in living:
             blocks.setdefault(t.block, []).append(t)
-        parts, asked = {}, self._theirs(living)
+        # A worker looks at where its candidates are; what is remembered of them is here.
+        asked = self._theirs(t for t in living if len(t.steps) == t.reached)
         for site, theirs in asked:
             names = list(dict.fromkeys(t.block for t in theirs))
             seeds = [[t.candidate.seed for t in blocks[name]] for name in names]

@@ -61,9 +61,12 @@ class ServedRun:
         hub.advance()
         told = {t.candidate.seed: self._told(t) for t in hub.living}
         hub.living = [t for t in hub.living if not t.failure]
-        counted = {name: getattr(hub, name) for name in ("most_rows", "model_rows", "check_rows", "model_seconds")}
-        warnings, self.warnings[:] = list(self.warnings), []
-        return {"told": told, "counted": counted, "warnings": warnings}
+        answer = {"told": told, "warnings": list(self.warnings)}
+        answer |= {name: getattr(hub, name) for name in ("most_rows", "model_rows", "check_rows", "model_seconds")}
+        # Since the last step.
+        self.warnings.clear()
+        hub.model_rows = hub.check_rows = 0
+        return answer
 
     def x0(self, seeds):
         return {"x0": [t.x0.cpu() for t in self._named(seeds)]}

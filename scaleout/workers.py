@@ -70,12 +70,15 @@ class Workers:
         new = [_Worker(number, key) for number in range(wanted) if number not in {w.number for w in _running}]
         if new:
             show_on_node([f"Starting {len(new)} workers, which takes a minute and is done once."])
-        _running.extend(new)
-        for worker in new:
-            if "error" in (answer := worker.answer()):
+        try:
+            while new:
+                answer = new[0].answer()
+                if "error" in answer:
+                    raise RuntimeError(f"{new[0].name} did not start: {answer['error']}.")
+                _running.append(new.pop(0).started(**answer))
+        finally:  # all, unless one did not start or somebody has interrupted
+            for worker in new:
                 worker.kill()
-                raise RuntimeError(f"{worker.name} did not start: {answer['error']}.")
-            worker.name = "{} ({machine}, {device}, process {pid})".format(worker.name, **answer)
         return sorted(_running, key=lambda w: w.number)
 
     def _wanted(self):
@@ -106,6 +109,10 @@ class _Worker:
             ray.cloudpickle.unregister_pickle_by_value(actor)
         host = str(Path(comfy.model_management.__file__).resolve().parent.parent)
         self._ask(self.actor.boot, LOADING, host, arguments(), local, torch.get_num_threads())
+
+    def started(self, machine, device, pid):
+        self.pid, self.name = pid, f"{self.name} ({machine}, {device}, process {pid})"
+        return self
 
     def begin(self, prompt, node, job):
         self._ask(self.actor.begin, LOADING, prompt, node, job)
