@@ -16,6 +16,7 @@ python3 dev.py bench scorers [...]       what scoring costs
 python3 dev.py bench memory [...]        peak memory against the number of candidates, beside the stock sampler
 python3 dev.py bench folder [...]        QIP Selector on thousands of pictures: seconds by part, and peak memory
 python3 dev.py bench board [...]         what it costs a run that its board is open
+python3 dev.py bench workers [...]       what a group takes with workers, of what, and what more of them would
 python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
 python3 dev.py help-pictures [NODE ...]  draw the pictures of the help pages again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
@@ -32,7 +33,7 @@ import sys
 from devtools.host import ROOT, HostError, find_host
 from devtools.server import device_arguments, user_folders
 
-BENCHES = ("groups", "results", "previews", "cost", "solver", "scorers", "memory", "folder", "board")
+BENCHES = ("groups", "results", "previews", "cost", "solver", "scorers", "memory", "folder", "board", "workers")
 
 
 def run(host, *command):

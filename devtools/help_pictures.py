@@ -50,6 +50,7 @@ BOTH = {"scorers.scorer0": ["1", 0], "scorers.scorer1": ["2", 0]}
 SCENES = {
     "CombinePairwiseScorers": {"1": DIFFERENCE, "2": COLOR, "3": ("CombinePairwiseScorers", BOTH), "4": ("GroupKSampler", {"pairwise": ["3", 0]})},
     "CombineUnaryScorers": {"1": QUALITY, "2": AESTHETIC, "3": ("CombineUnaryScorers", BOTH), "4": ("GroupKSampler", {"unary": ["3", 0]})},
+    "GroupWorkers": {"1": ("GroupWorkers", {}), "2": ("GroupKSampler", {"workers": ["1", 0]})},
     "DifferentFrom": {
         **group(3, objective="log_det"),
         "7": COLOR,

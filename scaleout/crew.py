@@ -61,6 +61,7 @@ class Crew:
     def dismiss(self):
         """Workers stay, warm, for the next run."""
         for site in self.sites:
+            site.did["bytes_received"] = site.worker.received
             site.worker.end()
 
 
@@ -90,6 +91,7 @@ class CrewHub(BlockHub):
             self._say_lost(site, why)
         self.workers = [site.did for site in sites]
         for site in sites:
+            site.worker.received = 0
             site.did |= {"worker": site.worker.name, "candidates": sum(len(seeds) for _, seeds in site.blocks)}
         there = {seed: site for site in sites for _, seeds in site.blocks for seed in seeds}
         for t in self.living:

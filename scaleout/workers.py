@@ -93,11 +93,12 @@ class Workers:
 
 
 class _Worker:
-    """One of them, from here. key: what it was started for."""
+    """One of them, from here. key: what it was started for; received: bytes of tensors that came from it."""
 
     def __init__(self, number, key):
         ray = _connected(address := key[0])
         self.number, self.key, self.name, self.longest = number, key, f"Worker {number + 1}", 0.0
+        self.received = 0
         others = _other_gpus()
         local = {"CUDA_VISIBLE_DEVICES": others[number % len(others)]} if others and not address else {}
         ray.cloudpickle.register_pickle_by_value(actor)
@@ -131,6 +132,7 @@ class _Worker:
                 except ray.exceptions.RayError as e:
                     return {"error": _words(e)}
                 self.longest = max(self.longest, time.monotonic() - started)
+                self.received += _bytes(answer)
                 return answer
             comfy.model_management.throw_exception_if_processing_interrupted()
             if (pulse := self._pulse()) != seen:
@@ -210,6 +212,13 @@ def _other_gpus():
         return []
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if os.environ.get("CUDA_VISIBLE_DEVICES") else None
     return [seen[i] if seen else str(i) for i in range(torch.cuda.device_count()) if i != (device.index or 0)]
+
+
+def _bytes(value):
+    if torch.is_tensor(value):
+        return value.nbytes
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(map(_bytes, inside))
 
 
 def _words(error):

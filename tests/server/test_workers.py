@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import os
+import random
 import shutil
 import time
 from pathlib import Path
@@ -202,6 +203,28 @@ def test_a_worker_that_dies(bench, graph, faults):
     assert_same(found, wanted)
     assert len(found[0]["warnings"]) == len(faults) and all("is lost" in sentence for sentence in found[0]["warnings"])
     assert found[0]["model_rows"] >= wanted[0]["model_rows"]
+
+
+def test_workers_that_die_at_any_time(bench, graph, request):
+    """Of the later runs the memory of the server stays as it is: within a tenth."""
+    runs, used = request.config.getoption("--kills"), []
+    for number in range(runs):
+        rng, name = random.Random(number), SAMPLERS[number % len(SAMPLERS)]
+        wanted = bench.alone(by(name, graph))
+        fault = lambda worker, rng=rng: [
+            worker,
+            rng.choice(["before", "during", "after"]),
+            rng.choice(["step", "step", "x0", "look"]),
+            rng.randint(1, 3),
+            "SIGKILL",
+        ]
+        faults = [fault(worker) for worker in rng.sample([0, 1], rng.randint(1, 2))]
+        found = bench.sampled(with_workers(graph, 2), faults=faults)
+        assert_same(found, wanted)
+        assert found[0]["warnings"] and all("is lost" in sentence for sentence in found[0]["warnings"])
+        used.append(psutil.Process(bench.server.process.pid).memory_info().rss)
+    assert len(bench.server.post("/faults")) <= 2
+    assert runs < 20 or max(used[-5:]) < 1.1 * max(used[5:10]), used
 
 
 def test_a_worker_that_hangs(bench, graph):

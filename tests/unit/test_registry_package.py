@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = {"board", "docs", "garden", "locales", "nodes", "sampling", "scorers", "solver", "subgraphs", "web", "workflows"}
+FOLDERS = {"board", "docs", "garden", "locales", "nodes", "sampling", "scaleout", "scorers", "solver", "subgraphs", "web", "workflows"}
 PAGES = {"CHANGELOG.md", "LICENSE", "README.md"}
 FOR_DEVELOPERS = ("docs/banner.png", "docs/icon.png", "garden/scenes.py", "garden/training/")
 

@@ -25,7 +25,7 @@ class OfThisProcess:
         return (f"red tulips {os.getpid()}",)
 
 
-NODE_CLASS_MAPPINGS = {"OfThisProcess": OfThisProcess}
+NODE_CLASS_MAPPINGS = dict(OfThisProcess=OfThisProcess)
 faults = []
 
 

@@ -30,7 +30,8 @@ async function look(renderer, seed) {
   }
   await over();
   await show();
-  await page.waitForTimeout(1500); // the decoded pictures
+  // The decoded pictures; a test says so if there are none.
+  await page.waitForFunction(() => [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile')].some(tile => tile.style.backgroundImage.includes('/view?')), null, { timeout: 60000 }).catch(() => {});
   const after = await board();
   const read = await page.locator('.group-board').ariaSnapshot();
   await tile(0).hover();
