@@ -23,7 +23,7 @@ def measured(server, graph, counts, runs):
         graph["91"] = {"class_type": "GroupWorkers", "inputs": {"count": count, "block_size": 4, "address": ""}}
         took = []
         for number in range(runs + 1):
-            graph["7"]["inputs"] |= {"workers": ["91", 0], "seed": 10_000 * number}
+            graph["7"]["inputs"] |= {"workers": ["91", 0], "seed": 1000 * (100 * count + number)}
             entry = server.wait(server.submit(graph))
             if error := server.error(entry):
                 raise RuntimeError(error)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..sampling.notices import show_on_node
 from ..sampling.trajectory import Known
-from .blocks import BlockHub, joined, part_of
+from .blocks import BlockHub, Part, joined, part_of
 from .remote import Remote
 from .upstream import difference, digests, upstream
 
@@ -154,7 +154,7 @@ class CrewHub(BlockHub):
         for site, theirs in asked:
             names = list(dict.fromkeys(t.block for t in theirs))
             answer = self._answer_of(site)
-            parts |= zip(names, answer["parts"], strict=True) if answer else {name: here(name) for name in names}
+            parts |= {name: Part(*answer["parts"][i]) if answer else here(name) for i, name in enumerate(names)}
         return joined(self.eyes, living, list(blocks.values()), [parts[name] for name in blocks], moment)
 
     def _theirs(self, trajectories):

@@ -72,9 +72,10 @@ class ServedRun:
         return {"x0": [t.x0.cpu() for t in self._named(seeds)]}
 
     def look(self, blocks, places, moment):
-        """A Part for each of these blocks of seeds, see blocks.py."""
+        """What makes a Part for each of these blocks of seeds, see blocks.py: on another machine this pack is not in the same folder, so its
+        types do not travel."""
         with models_kept():
-            return {"parts": [part_of(self.hub.eyes, self._named(seeds), places, Moment(*moment)) for seeds in blocks]}
+            return {"parts": [tuple(part_of(self.hub.eyes, self._named(seeds), places, Moment(*moment))) for seeds in blocks]}
 
     def _named(self, seeds):
         living = {t.candidate.seed: t for t in self.hub.living}

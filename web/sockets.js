@@ -1,7 +1,7 @@
 import { app } from "../../scripts/app.js";
 
 // Colours of this pack's sockets and links: quality and difference are told apart from each other and from the host's types.
-const COLORS = { GROUP_UNARY: "#b5d334", GROUP_PAIRWISE: "#35b5a8" };
+const COLORS = { GROUP_UNARY: "#b5d334", GROUP_PAIRWISE: "#35b5a8", GROUP_WORKERS: "#b57d35" };
 
 /** Each renderer keeps colours in a place of its own; another palette takes the canvas's away. */
 function paint() {
