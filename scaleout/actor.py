@@ -71,7 +71,7 @@ class Worker:
     def pulse(self):
         """What changes while something goes on; may be called while another call waits."""
         hub = self.channel and self.channel.hub
-        return self.server.last_node_id, hub and hub.model_seconds
+        return self.server.last_node_id, self.channel and self.channel.looked, hub and hub.model_seconds
 
     def _execute(self, prompt, node, channel):
         import nodes
@@ -88,7 +88,8 @@ class Worker:
 
 
 class Channel:
-    """Between the thread that samples and whoever gives orders. hub: of the run, once there is one."""
+    """Between the thread that samples and whoever gives orders. hub: of the run, while there is one; looked: at how many blocks so far."""
 
     def __init__(self, job):
         self.job, self.orders, self.answers, self.hub = job, queue.Queue(), queue.Queue(), None
+        self.looked = 0

@@ -25,22 +25,24 @@ class Site:
 
 class Crew:
     """Those who sample in one sampling context, which may see several runs, one after each change at a pause. start: called for workers
-    that run, when they are needed. sites: of those that are not lost."""
+    that run, when they are needed. sites: of those that are not lost; candidates: of all runs, by seed; did: what each worker did."""
 
     def __init__(self, ground, block_size, start: Callable):
         self.ground, self.block_size, self.start = ground, block_size, start
         self.prompt, self.node = upstream()
         self.id, self.own, self.sites, self.begun, self.runs = uuid.uuid4().hex, digests(ground), [], False, 0
+        self.candidates, self.did = {}, []
 
     def hub(self, *arguments):
         return CrewHub(self, *arguments)
 
-    def begin(self, blocks, grown, looks):
+    def begin(self, blocks, looks):
         """Share blocks [(block, its seeds)] among this process, which takes the first, and the workers: ([Site], [(Site, why it is lost)],
-        the largest call that all have memory for). grown: (seed, row) of all candidates; looks: whether anybody will be looked at."""
+        the largest call that all have memory for). looks: whether anybody will be looked at."""
         self.begun, workers = True, self.start()
         shares = [blocks[i :: len(workers) + 1] for i in range(1, len(workers) + 1)]
         sites = [Site(worker, share) for worker, share in zip(workers, shares, strict=True) if share]
+        grown = [(c.seed, c.row) for c in self.candidates.values()]
         job = {"id": self.id, "grown": grown, "block_size": self.block_size, "looks": looks}
         if sites:
             show_on_node([f"{len(sites)} workers load what leads to this node."])
@@ -55,6 +57,9 @@ class Crew:
                 lost.append((site, answer["error"]))
             else:
                 self.sites.append(site)
+                site.worker.received = 0
+                site.did |= {"worker": site.worker.name, "candidates": sum(len(seeds) for _, seeds in site.blocks)}
+                self.did.append(site.did)
                 most_rows = min(most_rows, answer["most_rows"])
         return self.sites, lost, most_rows
 
@@ -69,8 +74,11 @@ class CrewHub(BlockHub):
     """living: Trajectories, which are sampled here, and Remotes."""
 
     def __init__(self, crew, ground, candidates, trajectories, warn, objective, eyes):
-        self.crew, self.ground, self.candidates = crew, ground, candidates
-        super().__init__(ground, candidates, trajectories, warn, objective, eyes)
+        self.crew, self.ground = crew, ground
+        crew.candidates |= {c.seed: c for c in candidates}
+        # Of runs before too: whoever repeats what a lost worker did needs all that shared its calls.
+        super().__init__(ground, list(crew.candidates.values()), trajectories, warn, objective, eyes)
+        self.workers = crew.did
         size, self.most_rows = crew.block_size, min(crew.block_size, self.most_rows)
         fresh = [t for t in trajectories if t.block is None]
         blocks = [fresh[i : i + size] for i in range(0, len(fresh), size)]
@@ -85,14 +93,10 @@ class CrewHub(BlockHub):
             self._share([(block[0].block, [t.candidate.seed for t in block]) for block in unknown])
 
     def _share(self, blocks):
-        sites, lost, most_rows = self.crew.begin(blocks, [(c.seed, c.row) for c in self.candidates], self.eyes is not None)
+        sites, lost, most_rows = self.crew.begin(blocks, self.eyes is not None)
         self.most_rows = min(self.most_rows, most_rows)
         for site, why in lost:
             self._say_lost(site, why)
-        self.workers = [site.did for site in sites]
-        for site in sites:
-            site.worker.received = 0
-            site.did |= {"worker": site.worker.name, "candidates": sum(len(seeds) for _, seeds in site.blocks)}
         there = {seed: site for site in sites for _, seeds in site.blocks for seed in seeds}
         for t in self.living:
             if t.candidate.seed in there:
@@ -181,15 +185,13 @@ class CrewHub(BlockHub):
 
     def _repeat(self, site):
         """Sample what a lost worker had, by the same orders."""
-        grown = dict((c.seed, c.row) for c in self.candidates)
-        block_of = {seed: block for block, seeds in site.blocks for seed in seeds if seed in grown}
-        made = {}
-        for candidate in self.ground.candidates([(seed, grown[seed]) for seed in block_of]):
+        block_of, made = {seed: block for block, seeds in site.blocks for seed in seeds}, {}
+        for candidate in self.ground.candidates([(seed, self.crew.candidates[seed].row) for seed in block_of]):
             made[candidate.seed] = t = self.ground.trajectory(candidate, Known())
             t.block = block_of[candidate.seed]
         agreed = self.most_rows
         for kept, self.most_rows in site.orders:
-            going = [made[seed] for seed in kept if seed in made]
+            going = [made[seed] for seed in kept]
             for t in set(made.values()) - set(going):
                 t.stop()
             self.step([t for t in going if not t.failure])

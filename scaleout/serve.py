@@ -29,6 +29,7 @@ class Serving:
                     channel.answers.put(answer)
             finally:
                 run.hub.keep([])
+                channel.hub = None
         # The rest of the graph is not for this process.
         raise comfy.model_management.InterruptProcessingException()
         yield
@@ -38,7 +39,7 @@ class ServedRun:
     """The candidates that a job gave to this worker. Its methods are the orders."""
 
     def __init__(self, group, ground, channel):
-        job, self.warnings = channel.job, []
+        job, self.channel, self.warnings = channel.job, channel, []
         eyes = Eyes(ground, group.objective, group.vae) if job["looks"] else None
         if eyes:
             load_together([*group.objective.patchers, *([group.vae.patcher] if eyes.previewer and group.vae is not None else [])])
@@ -74,8 +75,12 @@ class ServedRun:
     def look(self, blocks, places, moment):
         """What makes a Part for each of these blocks of seeds, see blocks.py: on another machine this pack is not in the same folder, so its
         types do not travel."""
+        parts = []
         with models_kept():
-            return {"parts": [tuple(part_of(self.hub.eyes, self._named(seeds), places, Moment(*moment))) for seeds in blocks]}
+            for seeds in blocks:
+                parts.append(tuple(part_of(self.hub.eyes, self._named(seeds), places, Moment(*moment))))
+                self.channel.looked += 1
+        return {"parts": parts}
 
     def _named(self, seeds):
         living = {t.candidate.seed: t for t in self.hub.living}

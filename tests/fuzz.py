@@ -24,13 +24,13 @@ OBJECTS_FOR = {
     ("QIPSelector", "seeds"): "NUMBERS: 6 seeds",
     ("UnaryScorer", "scorer.clip"): "CLIP: that writes",
 }
-OMITTED = {"scores": 0.85, "distances": 0.85, "seeds": 0.85, "folder": 0.85}  # beside others a third
+OMITTED = {"workers": 0.85, "scores": 0.85, "distances": 0.85, "seeds": 0.85, "folder": 0.85}  # beside others a third
 # Values of inputs where the defaults are too slow, or one is too few; the first in plain graphs.
 TYPICAL = {
     "seed": [7, 0, 2**64 - 2], "noise_seed": [7, 0, 2**64 - 2], "steps": [2, 1, 3, 4], "cfg": [3.0, 1.0], "denoise": [1.0, 0.6],
     "starting_candidates": [5, 2, 8, 12], "output_group_size": [2, 1, 3], "pruning_ratio": [0.5, 0.0, 0.3, 1.0], "lambda_score": [1.5, 0.0, 50.0],
     "start_percent": [0.0, 0.3], "schedule": ["paper", "budget"], "budget": [4.0, 2.4, 1.0], "width": [64, 32, 96], "height": [64], "batch_size": [1, 1, 4], "text": ["red tulips", "blue daisies", "red tulips\n{blue|white} daisies"],
-    "folder": ["fuzz"],
+    "folder": ["fuzz"], "count": [0],
 }  # fmt: skip
 TEXTS = [
     "", " ", "two\nlines", "\x00\x07\x1b", "long " * 2000, "\u202e\u05d0 \U0001f337", "\ud800", "NaN", "inf", "-1", "1e999", "1,", ",,,", "a / b / ",
@@ -178,6 +178,8 @@ class _Graph:
         """Thousands of steps or candidates go with little else, and a prompt's tokens cost a model their square."""
         if "text" in (prompts := self.forced.get("GroupPrompts", {})):
             prompts["text"] = prompts["text"][:2000]
+        if "count" in (workers := self.forced.get("GroupWorkers", {})) and workers["count"] == 64:
+            workers["count"] = 0  # so many processes are another matter
         for node in ("GroupKSampler", "GroupSampler"):
             forced = self.forced.get(node, {})
             if _large(forced.get("steps")):

@@ -174,6 +174,9 @@ def test_a_pause_that_changes_the_run(bench, graph, answer):
     assert_same(found, wanted)
     assert found[0]["changed"]["inputs"] == wanted[0]["changed"]["inputs"] == answer
     assert found[0]["model_rows"] == wanted[0]["model_rows"]  # who lives goes on where it is
+    assert len(found[0]["workers"]) == 2
+    # What a worker had is repeated with those that have left since.
+    assert_same(bench.sampled(with_workers(graph, 2), answer=answer, faults=[[0, "after", "step", 5, "SIGKILL"]]), wanted)
 
 
 def test_any_sampling_node(bench, graph):
