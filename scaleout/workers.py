@@ -14,8 +14,9 @@ from ..sampling.notices import show_on_node
 from . import actor
 from .crew import Crew
 
-# Seconds: between looks at whether somebody has interrupted; that a worker may stand still in a run; and that one node may take to load.
-TICK, PATIENCE, LOADING = 0.2, 120, 1800
+# Seconds: between looks at whether somebody has interrupted; that a worker may stand still in a run; that a host may take to start; and
+# that one node may take to load.
+TICK, PATIENCE, STARTING, LOADING = 0.2, 120, 300, 1800
 # Times the longest answer so far.
 SLOWER = 10
 # The host's arguments that are of the server alone. All but the second ones are followed by a value.
@@ -64,6 +65,8 @@ class Workers:
         key = self.address, tuple(arguments())
         for worker in [w for w in _running if w.key != key]:
             worker.kill()
+        if not _running:
+            _disconnect()  # what took the last worker may have taken the cluster
         wanted = self._wanted() if self.count else 0
         for worker in _running[wanted:]:
             worker.kill()
@@ -83,9 +86,13 @@ class Workers:
 
     def _wanted(self):
         ray = _connected(self.address)
+        gpus = int(ray.cluster_resources().get("GPU", 0)) if self.address else len(_other_gpus())
+        if self.address and 0 < gpus < self.count:
+            raise ValueError(
+                f"count is {self.count}, but the Ray cluster at {self.address} has {gpus} GPUs: lower it, or join more machines."
+            )
         if self.count > 0:
             return self.count
-        gpus = int(ray.cluster_resources().get("GPU", 0)) if self.address else len(_other_gpus())
         if not gpus:
             where = f"The Ray cluster at {self.address} has no GPU" if self.address else "This machine has no GPU beside the one in use"
             raise ValueError(f"{where}: set the count of Group Workers to how many workers you want.")
@@ -109,7 +116,7 @@ class _Worker:
         finally:
             ray.cloudpickle.unregister_pickle_by_value(actor)
         host = str(Path(comfy.model_management.__file__).resolve().parent.parent)
-        self._ask(self.actor.boot, LOADING, host, arguments(), local, torch.get_num_threads())
+        self._ask(self.actor.boot, STARTING, host, arguments(), local, torch.get_num_threads())
 
     def started(self, machine, device, pid):
         self.pid, self.name = pid, f"{self.name} ({machine}, {device}, process {pid})"
@@ -158,7 +165,8 @@ class _Worker:
         self.actor.end.options(concurrency_group="aside").remote()
 
     def kill(self):
-        _ray().kill(self.actor)
+        with suppress(_ray().exceptions.RayError):  # of a cluster that is gone
+            _ray().kill(self.actor)
         _running[:] = [w for w in _running if w is not self]
 
 
@@ -177,6 +185,8 @@ def arguments():
 
 
 def _ray():
+    # Else Ray ends this process a minute after its cluster has gone.
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "1000000")
     try:
         import ray
     except ImportError as e:
@@ -190,7 +200,7 @@ def _connected(address):
     """Ray, in the cluster at this address, or on this machine alone."""
     ray = _ray()
     if ray.is_initialized() and _connected.address != address:
-        ray.shutdown()
+        _disconnect()
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
@@ -203,6 +213,11 @@ def _connected(address):
             raise RuntimeError(f"Ray does not start at {address or 'this machine'}: {_words(e)}.") from e
         _connected.address = address
     return ray
+
+
+def _disconnect():
+    if "ray" in sys.modules and _ray().is_initialized():
+        _ray().shutdown()
 
 
 def _other_gpus():

@@ -237,6 +237,20 @@ def test_a_worker_that_hangs(bench, graph):
     assert "stood still" in found[0]["warnings"][0]
 
 
+def test_a_cluster_that_goes_away(bench, graph):
+    """And the server does not go with it; the next run has a new one."""
+    bench.sampled(with_workers(graph, 1))
+    running = bench.server.submit(with_workers(graph, 1, steps=100, seed=88))
+    time.sleep(1)
+    (raylet,) = [p for p in psutil.Process(bench.server.process.pid).children(recursive=True) if p.name() == "raylet"]
+    raylet.kill()
+    entry = bench.server.wait(running)
+    assert bench.server.error(entry) is None and "is lost" in report(entry)["warnings"][0]
+    found = bench.sampled(with_workers(graph, 1))
+    assert_same(found, bench.alone(graph))
+    assert len(found[0]["workers"]) == 1 and found[0]["warnings"] == []
+
+
 def test_an_interrupt_reaches_all_and_they_stay(bench, graph):
     bench.sampled(with_workers(graph, 2))
     before = bench.pids
