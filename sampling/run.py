@@ -49,9 +49,7 @@ class GroupRun:
         for sentence in remarks.warnings(group, ground):
             self.warn(sentence)
         group.watch(self.record, self.kept)
-        candidates = ground.candidates([(own, self.record.row(own)) for own in seeds])
-        # The hub alone holds the trajectories, so that pruned ones are let go.
-        self.hub = self.make_hub(ground, candidates, self.trajectories(candidates), self.warn, group.objective, self.eyes)
+        self.hub = self.started(seeds)
         with tqdm(total=round(self.plan.work()), disable=disable_pbar, unit="row") as self.bar:
             finished = self.hub.run(self.after_step)
         finished = self.chosen(self.whole(finished, [t.result for t in finished], "result"))
@@ -85,6 +83,11 @@ class GroupRun:
             run.changed = self.before.as_data()
             run.notes.append(str(self.before))
         return run
+
+    def started(self, seeds):
+        """The hub of these candidates, which alone holds them and their trajectories, so that pruned ones are let go."""
+        candidates = self.ground.candidates([(own, self.record.row(own)) for own in seeds])
+        return self.make_hub(self.ground, candidates, self.trajectories(candidates), self.warn, self.group.objective, self.eyes)
 
     def trajectories(self, candidates):
         """One for each candidate; those that earlier runs have left know their steps."""

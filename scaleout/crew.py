@@ -25,13 +25,14 @@ class Site:
 
 class Crew:
     """Those who sample in one sampling context, which may see several runs, one after each change at a pause. start: called for workers
-    that run, when they are needed. sites: of those that are not lost; candidates: of all runs, by seed; did: what each worker did."""
+    that run, when they are needed. sites: of those that are not lost; rows: of the latent, from which the
+    candidates of all runs grow, by seed; did: what each worker did."""
 
     def __init__(self, ground, block_size, start: Callable):
         self.ground, self.block_size, self.start = ground, block_size, start
         self.prompt, self.node = upstream()
         self.id, self.own, self.sites, self.begun, self.runs = uuid.uuid4().hex, digests(ground), [], False, 0
-        self.candidates, self.did = {}, []
+        self.rows, self.did = {}, []
 
     def hub(self, *arguments):
         return CrewHub(self, *arguments)
@@ -42,8 +43,7 @@ class Crew:
         self.begun, workers = True, self.start()
         shares = [blocks[i :: len(workers) + 1] for i in range(1, len(workers) + 1)]
         sites = [Site(worker, share) for worker, share in zip(workers, shares, strict=True) if share]
-        grown = [(c.seed, c.row) for c in self.candidates.values()]
-        job = {"id": self.id, "grown": grown, "block_size": self.block_size, "looks": looks}
+        job = {"id": self.id, "grown": list(self.rows.items()), "block_size": self.block_size, "looks": looks}
         if sites:
             show_on_node([f"{len(sites)} workers load what leads to this node."])
         for site in sites:
@@ -75,9 +75,10 @@ class CrewHub(BlockHub):
 
     def __init__(self, crew, ground, candidates, trajectories, warn, objective, eyes):
         self.crew, self.ground = crew, ground
-        crew.candidates |= {c.seed: c for c in candidates}
-        # Of runs before too: whoever repeats what a lost worker did needs all that shared its calls.
-        super().__init__(ground, list(crew.candidates.values()), trajectories, warn, objective, eyes)
+        # Whoever repeats what a lost worker did needs all that shared its calls, those of runs before too.
+        before = ground.candidates([(seed, row) for seed, row in crew.rows.items() if seed not in {c.seed for c in candidates}])
+        crew.rows |= {c.seed: c.row for c in candidates}
+        super().__init__(ground, [*candidates, *before], trajectories, warn, objective, eyes)
         self.workers = crew.did
         size, self.most_rows = crew.block_size, min(crew.block_size, self.most_rows)
         fresh = [t for t in trajectories if t.block is None]
@@ -186,7 +187,7 @@ class CrewHub(BlockHub):
     def _repeat(self, site):
         """Sample what a lost worker had, by the same orders."""
         block_of, made = {seed: block for block, seeds in site.blocks for seed in seeds}, {}
-        for candidate in self.ground.candidates([(seed, self.crew.candidates[seed].row) for seed in block_of]):
+        for candidate in self.ground.candidates([(seed, self.crew.rows[seed]) for seed in block_of]):
             made[candidate.seed] = t = self.ground.trajectory(candidate, Known())
             t.block = block_of[candidate.seed]
         agreed = self.most_rows

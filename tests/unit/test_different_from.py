@@ -70,7 +70,7 @@ def test_what_is_computed_of_given_pictures_is_computed_once(installed, monkeypa
         pool = Pool(pictures(count))
         for part in parts:
             fixed.score(part, pool)
-    assert calls == edges == [3, 8, 5, 4]
+    assert calls == edges == [8, 3, 5, 4]
 
 
 def test_pictures_of_any_size_are_squashed_to_the_candidates(installed):
