@@ -25,8 +25,8 @@ class Site:
 
 class Crew:
     """Those who sample in one sampling context, which may see several runs, one after each change at a pause. start: called for workers
-    that run, when they are needed. sites: of those that are not lost; rows: of the latent, from which the
-    candidates of all runs grow, by seed; did: what each worker did."""
+    that run, when they are needed. sites: of those that are not lost; rows: of the latent, from which the candidates of all runs grow, by
+    seed; did: what each worker did."""
 
     def __init__(self, ground, block_size, start: Callable):
         self.ground, self.block_size, self.start = ground, block_size, start

@@ -21,15 +21,8 @@ TICK, PATIENCE, STARTING, LOADING = 0.2, 120, 300, 1800
 SLOWER = 10
 # The host's arguments that are of the server alone. All but the second ones are followed by a value.
 OF_THE_SERVER = (
-    "--listen",
-    "--port",
-    "--tls-keyfile",
-    "--tls-certfile",
-    "--temp-directory",
-    "--database-url",
-    "--cuda-device",
-    "--front-end-version",
-)
+    "--listen", "--port", "--tls-keyfile", "--tls-certfile", "--temp-directory", "--database-url", "--cuda-device", "--front-end-version",
+)  # fmt: skip
 SWITCHES = ("--auto-launch", "--windows-standalone-build", "--quick-test-for-ci", "--enable-manager")
 
 _running = []
@@ -172,9 +165,8 @@ class _Worker:
 
 def arguments():
     """The host's, without what is of the server alone."""
-    kept, given = [], iter(sys.argv[1:])
-    following = False
-    for word in given:
+    kept, following = [], False
+    for word in sys.argv[1:]:
         if word.startswith("--"):
             following = word.split("=")[0] in OF_THE_SERVER
             if not following and word not in SWITCHES:
