@@ -120,6 +120,7 @@ class _Worker:
 
     def order(self, name, **what):
         self._ask(self.actor.order, max(PATIENCE, SLOWER * self.longest), name, what)
+        self.ordered = True
 
     def answer(self):
         """To what was asked last; {"error"} of one that is gone or stands still. Raises the host's exception of an interrupt."""
@@ -131,7 +132,8 @@ class _Worker:
                     answer = ray.get(self.asked)
                 except ray.exceptions.RayError as e:
                     return {"error": _words(e)}
-                self.longest = max(self.longest, time.monotonic() - started)
+                if self.ordered:  # starting and loading take longer
+                    self.longest = max(self.longest, time.monotonic() - started)
                 self.received += _bytes(answer)
                 return answer
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -141,8 +143,8 @@ class _Worker:
                 return {"error": f"it has stood still for {self.patience:.0f} seconds"}
 
     def _ask(self, method, patience, *arguments):
-        self.asked, self.patience, self.pulse = method.remote(*arguments), patience, None
-        self.beat = None
+        self.asked, self.patience = method.remote(*arguments), patience
+        self.ordered, self.pulse, self.beat = False, None, None
 
     def _pulse(self):
         """What it said last that has changed."""

@@ -170,7 +170,7 @@ def test_looks_at_latents_pins_and_bans(bench, graph):
 @pytest.mark.parametrize("answer", ANSWERS, ids=["lambda", "pin"])
 def test_a_pause_that_changes_the_run(bench, graph, answer):
     graph = {**paused(graph), "answer": {"class_type": "PreviewAny", "inputs": {"source": str(answer)}}}
-    found, wanted = bench.sampled(with_workers(graph, 2), answer=answer), bench.alone(graph)
+    found, wanted = bench.sampled(with_workers(graph, 2), answer=answer), bench.alone(graph, answer=answer)
     assert_same(found, wanted)
     assert found[0]["changed"]["inputs"] == wanted[0]["changed"]["inputs"] == answer
     assert found[0]["model_rows"] == wanted[0]["model_rows"]  # who lives goes on where it is
