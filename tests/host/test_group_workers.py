@@ -1,0 +1,26 @@
+"""What Group Workers say before any process is started; tests/server/test_workers.py has the processes."""
+
+import sys
+
+import pytest
+from group_inference.nodes.group_workers import GroupWorkersNode
+from group_inference.scaleout.workers import arguments
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RuntimeError, match='^Group Workers need the package ray, which is not installed: pip install "ray>=2.49"'):
+        GroupWorkersNode.execute(2, 4)
+    GroupWorkersNode.execute(0, 4)  # who wants none needs none
+
+
+@pytest.mark.parametrize("given", [(-2, 4), (1, 0)])
+def test_numbers_that_cannot_be(given):
+    with pytest.raises(ValueError, match="they must be at least -1 and 1"):
+        GroupWorkersNode.execute(*given)
+
+
+def test_workers_get_the_hosts_arguments_without_those_of_the_server(monkeypatch):
+    given = ["main.py", "--listen", "--port", "8188", "--cpu", "--base-directory", "/a b", "--cuda-device=1", "--auto-launch", "--lowvram"]
+    monkeypatch.setattr(sys, "argv", given)
+    assert arguments() == ["--cpu", "--base-directory", "/a b", "--lowvram"]
