@@ -23,7 +23,7 @@ POST_CFG = "sampler_post_cfg_function"
 
 class Hub:
     """Runs trajectories in step and looks at them; model_rows, check_rows (evaluated a second time, to see that a batch keeps its images
-    apart) and model_seconds count what the real model did; workers: of a hub that has some what each did, in words."""
+    apart) and model_seconds count what the real model did; workers: what each did, of a hub that has some."""
 
     def __init__(self, ground, candidates, trajectories, warn, objective, eyes):
         """candidates: all that may ever be in a call; warn: called with a sentence for the user; objective: if it needs it, each

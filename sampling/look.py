@@ -6,7 +6,7 @@ import torch
 
 from ..scorers.pool import Pool
 from .kept import SIDE
-from .preview import Previewer, first_tensor, small
+from .preview import Previewer, first_tensor, small, still
 
 
 class Moment(NamedTuple):
@@ -23,8 +23,13 @@ class Eyes:
     """Looks at candidates of a Ground for an Objective. previewer: what decodes them, None where nobody needs pictures."""
 
     def __init__(self, ground, objective, vae):
-        self.ground, self.objective = ground, objective
+        self.ground, self.objective, self.vae = ground, objective, vae
         self.previewer = Previewer(ground.guider.model_patcher, vae) if objective.needs_images else None
+
+    @property
+    def patchers(self):
+        """The host's patchers of all that looks need."""
+        return self.objective.patchers + ([self.vae.patcher] if self.previewer and self.vae is not None else [])
 
     def look(self, living, scorers, moment):
         """(Pool of these trajectories, small pictures of them or none) for some of the objective's scorers."""
@@ -40,8 +45,3 @@ class Eyes:
 
     def _first(self, living):
         return first_tensor(torch.cat([t.x0 for t in living]), self.ground.shapes)
-
-
-def still(picture):
-    """[h, w, 3] of a picture, or of the first frame of a video."""
-    return picture if picture.ndim == 3 else picture[0]

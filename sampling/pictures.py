@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 from ..scorers.pool import Pool, fitted, pictures
 from .ask import Stream, of_pool
 from .notices import in_one_line
-from .preview import LONGEST_SIDE, as_tensor, small
+from .preview import LONGEST_SIDE, as_tensor, small, still
 
 # A warning names so many files.
 MOST_NAMES = 5
@@ -63,7 +63,6 @@ class Batches:
     def thumbnails(self):
         """[h, w, 3] uint8 of each, of videos their first frames; none of too many."""
         side = _thumbnail_side(self.count)
-        still = lambda picture: picture if picture.ndim == 3 else picture[0]
         return [small(still(picture), side) for batch in self.seen for picture in batch] if side else []
 
     def whole(self, indices):

@@ -117,6 +117,11 @@ def small(picture, longest):
     return (fitted(picture[None], longest)[0] * 255).round().to("cpu", torch.uint8)
 
 
+def still(picture):
+    """[h, w, 3] of a picture, or of the first frame of a video."""
+    return picture if picture.ndim == 3 else picture[0]
+
+
 def first_tensor(x0, shapes):
     """The picture part of latents [B, ...] that the host has packed from several tensors of these shapes."""
     if len(shapes) == 1:

@@ -56,7 +56,7 @@ class Run:
     holds several (see variants.py) the text of each candidate, by its seed; files: names of the pictures where they are a folder's,
     seeds being their places among these; id: of this run, see board/watched.py; beside: what the first look, at all candidates, says of
     the group and of as many first seeds, see `beside_plain`; changed: at a pause, see pause.Changed; workers: what each did, see
-    nodes/group_workers.py."""
+    scaleout/crew.py."""
 
     settings: dict
     plan: Plan | None = None

@@ -144,13 +144,10 @@ class GroupRun:
 
     def prepare_selections(self):
         """What selections need, before any step is done: a previewer, models in memory, and scorers that work."""
-        objective, vae, previewer = self.group.objective, self.group.vae, self.eyes.previewer
-        patchers = objective.patchers
-        if previewer:
-            if previewer.warning:
-                self.warn(previewer.warning)
-            patchers += [vae.patcher] if vae is not None else []
-        if patchers and not load_together(patchers):
+        objective, previewer = self.group.objective, self.eyes.previewer
+        if previewer and previewer.warning:
+            self.warn(previewer.warning)
+        if (patchers := self.eyes.patchers) and not load_together(patchers):
             self.warn("The model, the VAE and the scorers do not fit into memory together and take turns: every selection loads them anew.")
         with models_kept():
             trial = self.kept.scores(self.group.vae, "trial", self.text)

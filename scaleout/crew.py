@@ -46,6 +46,8 @@ class Crew:
         job = {"id": self.id, "grown": list(self.rows.items()), "block_size": self.block_size, "looks": looks}
         if sites:
             show_on_node([f"{len(sites)} workers load what leads to this node."])
+        # From here on they wait for orders, and have to hear if none come.
+        self.sites = list(sites)
         for site in sites:
             site.worker.begin(self.prompt, self.node, {**job, "blocks": site.blocks})
         lost, most_rows = [], self.block_size
@@ -56,12 +58,12 @@ class Crew:
             if "error" in answer:
                 lost.append((site, answer["error"]))
             else:
-                self.sites.append(site)
                 site.worker.received = 0
                 site.did |= {"worker": site.worker.name, "candidates": sum(len(seeds) for _, seeds in site.blocks)}
                 self.did.append(site.did)
                 most_rows = min(most_rows, answer["most_rows"])
-        return self.sites, lost, most_rows
+        there = [site for site in sites if not any(site is one for one, _ in lost)]
+        return there, lost, most_rows
 
     def dismiss(self):
         """Workers stay, warm, for the next run."""
@@ -181,7 +183,7 @@ class CrewHub(BlockHub):
 
     def _say_lost(self, site, why):
         self.warn(f"{site.worker.name} is lost: {why}. Its candidates go on here, which takes longer.")
-        site.worker.kill()
+        site.worker.end()
         self.crew.sites = [one for one in self.crew.sites if one is not site]
 
     def _repeat(self, site):
@@ -191,8 +193,8 @@ class CrewHub(BlockHub):
             made[candidate.seed] = t = self.ground.trajectory(candidate, Known())
             t.block = block_of[candidate.seed]
         agreed = self.most_rows
-        for kept, self.most_rows in site.orders:
-            going = [made[seed] for seed in kept]
+        for kept, most_rows in site.orders:
+            self.most_rows, going = most_rows, [made[seed] for seed in kept]
             for t in set(made.values()) - set(going):
                 t.stop()
             self.step([t for t in going if not t.failure])

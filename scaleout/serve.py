@@ -32,7 +32,7 @@ class Serving:
                 channel.hub = None
         # The rest of the graph is not for this process.
         raise comfy.model_management.InterruptProcessingException()
-        yield
+        yield  # never: no hub is asked for here
 
 
 class ServedRun:
@@ -42,8 +42,7 @@ class ServedRun:
         job, self.channel, self.warnings = channel.job, channel, []
         eyes = Eyes(ground, group.objective, group.vae) if job["looks"] else None
         if eyes:
-            load_together([*group.objective.patchers, *([group.vae.patcher] if eyes.previewer and group.vae is not None else [])])
-        # Prompts of their own are known by all, since lost candidates of others may come.
+            load_together(eyes.patchers)
         candidates = ground.candidates(job["grown"])
         by_seed = {c.seed: c for c in candidates}
         trajectories = []

@@ -123,7 +123,8 @@ class _Worker:
         self.ordered = True
 
     def answer(self):
-        """To what was asked last; {"error"} of one that is gone or stands still. Raises the host's exception of an interrupt."""
+        """To what was asked last; {"error"} of one that has left the run, is gone, or stands still and is stopped. Raises the host's
+        exception of an interrupt."""
         ray, started, seen, moved = _ray(), time.monotonic(), None, time.monotonic()
         while True:
             ready, _ = ray.wait([self.asked], timeout=TICK)
@@ -131,6 +132,7 @@ class _Worker:
                 try:
                     answer = ray.get(self.asked)
                 except ray.exceptions.RayError as e:
+                    self.kill()
                     return {"error": _words(e)}
                 if self.ordered:  # starting and loading take longer
                     self.longest = max(self.longest, time.monotonic() - started)
@@ -140,6 +142,7 @@ class _Worker:
             if (pulse := self._pulse()) != seen:
                 seen, moved = pulse, time.monotonic()
             if time.monotonic() - moved > self.patience:
+                self.kill()
                 return {"error": f"it has stood still for {self.patience:.0f} seconds"}
 
     def _ask(self, method, patience, *arguments):

@@ -265,6 +265,21 @@ def test_an_interrupt_reaches_all_and_they_stay(bench, graph):
     assert bench.pids == before and found[0]["warnings"] == []
 
 
+def test_an_interrupt_before_they_are_ready(bench, graph):
+    """They must not wait for orders that never come."""
+    wanted, slow = bench.alone(graph), copy.deepcopy(graph)
+    bench.sampled(with_workers(graph, 2))
+    before = bench.pids
+    slow["92"] = {"class_type": "SlowInWorkers", "inputs": {}}
+    slow["2"]["inputs"]["text"] = ["92", 0]
+    running = bench.server.submit(with_workers(slow, 2, seed=99))
+    time.sleep(1.5)
+    bench.server.post("/interrupt")
+    bench.server.wait(running)
+    assert_same(bench.sampled(with_workers(graph, 2)), wanted)
+    assert bench.pids == before
+
+
 def test_what_is_not_the_same_there_is_named(bench, graph):
     graph["92"] = {"class_type": "OfThisProcess", "inputs": {}}
     graph["2"]["inputs"]["text"] = ["92", 0]

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 from aiohttp import web
 from server import PromptServer
@@ -25,7 +26,15 @@ class OfThisProcess:
         return (f"red tulips {os.getpid()}",)
 
 
-NODE_CLASS_MAPPINGS = dict(OfThisProcess=OfThisProcess)
+class SlowInWorkers(OfThisProcess):
+    """Takes long where it is executed for another process."""
+
+    def text(self):
+        time.sleep(4 if module("scaleout.serve").channel else 0)
+        return ("red tulips",)
+
+
+NODE_CLASS_MAPPINGS = dict(SlowInWorkers=SlowInWorkers, OfThisProcess=OfThisProcess)
 faults = []
 
 
