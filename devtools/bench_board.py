@@ -1,10 +1,12 @@
 """python3 dev.py bench board: what it costs a run that its board is open, in a real server on the garden. Three ways take turns, each run with
-seeds of its own: queued by a script, for which nothing is said; by a browser that does not look; and by one that asks for the report and
-the sheet of each round, as the board does."""
+seeds of its own: queued by a script, for which nothing is said; by a browser that does not look; and by one that asks for reports and
+sheets, as the board does."""
 
 import argparse
+import contextlib
 import json
 import threading
+import time
 import urllib.error
 
 import numpy as np
@@ -15,6 +17,8 @@ from .server import Server, device_arguments
 from .statistics import cell, interval, machine, table
 
 PATH = "/group_inference/board"
+# Seconds, as in web/board/board.js.
+REST = 1.0
 WAYS = ("nobody", "queued by a browser", "board open")
 
 
@@ -27,10 +31,17 @@ class Board(threading.Thread):
         self.socket = websocket.create_connection(f"{server.address.replace('http', 'ws')}/ws?clientId=board", timeout=600)
 
     def run(self):
+        """While it samples by the newest word after each rest, at once when it is over."""
+        word, asked = None, 0.0
         while True:
-            message = self.socket.recv()
-            if isinstance(message, str) and (heard := json.loads(message))["type"] == "group_inference.board":
-                self.look(heard["data"])
+            self.socket.settimeout(max(0.01, asked + REST - time.monotonic()) if word else None)
+            with contextlib.suppress(websocket.WebSocketTimeoutException):
+                message = self.socket.recv()
+                if isinstance(message, str) and (heard := json.loads(message))["type"] == "group_inference.board":
+                    word = heard["data"]
+            if word and (word["status"] != "running" or time.monotonic() >= asked + REST):
+                self.look(word)
+                word, asked = None, time.monotonic()
 
     def look(self, word):
         path = f"{PATH}/{word['run']}"

@@ -53,17 +53,52 @@ class AskingModel:
         return getcurrent().parent.switch(ModelCall(x, timestep, model_options, seed, kwargs))
 
 
-class Trajectory:
-    """One candidate on its way. `request` is what it waits for; `result` its finished latent, [1, ...]; `failure`: what its sampler
-    raised; `block`: only who has the same shares model calls with it; `steps`: the numbers of those that it has done; `guidance`: how far its predictions with and without the prompt lay apart so
-    far (see scorers/cfg_agreement.py), if the hub watches that, `guidance_after` each step. known: what need not be sampled
-    again."""
+class Progress:
+    """How far a candidate has come, whoever samples it. `result`: its finished latent, [1, ...]; `failure`: what its sampler raised; `block`:
+    only who has the same shares model calls with it; `steps`: the numbers of those that it has done, remembered ones too, `last` of
+    these, `reached`: how many its sampler has done; `guidance`: how far its predictions with and without the prompt lay apart so far (see
+    scorers/cfg_agreement.py), if the hub watches that, `guidance_after` each step. known: what need not be sampled again."""
+
+    def __init__(self, candidate, known):
+        self.candidate, self.reached = candidate, 0
+        self.block = self.result = self.failure = None
+        self.begin(known)
+
+    def begin(self, known):
+        """From the first step, also once more: its sampler stays where it is, and goes on when what is known has been told."""
+        self.known, self.last, self.steps = known, None, []
+        self.guidance, self.guidance_after = 0.0, []
+
+    def remember(self):
+        """Go on by a step that is known, if there is one; whether there was."""
+        at = len(self.steps)
+        if at >= len(self.known.steps):
+            return False
+        self.guidance = self.known.guidance[at]
+        self._done(self.known.steps[at])
+        return True
+
+    def _done(self, step):
+        self.last = step
+        self.steps.append(step.step)
+        self.guidance_after.append(self.guidance)
+
+    @property
+    def x0(self):
+        """The final latent as predicted at the last step done, [1, ...] in the model's space."""
+        return self.last.x0 if self.last else self.result
+
+    @property
+    def over(self):
+        return self.result is not None or self.failure is not None
+
+
+class Trajectory(Progress):
+    """A candidate that is sampled here. `request` is what it waits for."""
 
     def __init__(self, candidate, sampler, guider, sigmas, extra_args, sampler_kwargs, known):
-        self.candidate = candidate
-        self.request = self.result = self.failure = None
-        self.reached, self.block = 0, None  # steps that its sampler has done
-        self.begin(known)
+        super().__init__(candidate, known)
+        self.request = None
         own_args = {**extra_args, "model_options": create_model_options_clone(extra_args["model_options"]), "seed": candidate.seed}
         step_done = lambda step, x0, x, total_steps: getcurrent().parent.switch(StepDone(step, x0, x))
 
@@ -75,16 +110,9 @@ class Trajectory:
         # A new greenlet starts with an empty context; the host keeps the running node's id in one.
         self.greenlet.gr_context = contextvars.copy_context()
 
-    def begin(self, known):
-        """From the first step, also once more: its sampler stays where it is, and goes on when what is known has been told."""
-        self.known, self.last, self.steps = known, None, []
-        self.guidance, self.guidance_after = 0.0, []
-
     def resume(self, *answer):
-        if len(self.steps) < len(self.known.steps):
-            self.request = self.known.steps[len(self.steps)]
-            self.guidance = self.known.guidance[len(self.steps)]
-            self._done(self.request)
+        if self.remember():
+            self.request = self.last
         elif self.known.result is not None:
             self.request, self.result = None, self.known.result
         else:
@@ -114,20 +142,6 @@ class Trajectory:
             self.request = out
         if isinstance(out, StepDone):
             self._done(out)
-
-    def _done(self, step):
-        self.last = step
-        self.steps.append(step.step)
-        self.guidance_after.append(self.guidance)
-
-    @property
-    def x0(self):
-        """The final latent as predicted at the last step done, [1, ...] in the model's space."""
-        return self.last.x0 if self.last else self.result
-
-    @property
-    def over(self):
-        return self.result is not None or self.failure is not None
 
     def stop(self):
         if not self.greenlet.dead:

@@ -6,6 +6,7 @@ import torch
 
 from ..sampling.ask import tell
 from ..sampling.hub import Hub
+from ..sampling.trajectory import Known
 from ..scorers.pool import Told
 
 
@@ -22,6 +23,15 @@ class BlockHub(Hub):
 
     def _rows_that_fit(self, entries, shape, wanted):
         return 1 if entries.alone else wanted
+
+
+def trajectories(ground, candidates, blocks):
+    """Of these candidates of a Ground, from their first step; blocks: see crew.Site."""
+    block_of, found = {seed: name for name, block in blocks for seed, _ in block}, []
+    for candidate in candidates:
+        found.append(ground.trajectory(candidate, Known()))
+        found[-1].block = block_of[candidate.seed]
+    return found
 
 
 class Part(NamedTuple):

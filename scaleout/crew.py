@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..sampling.notices import show_on_node
-from ..sampling.trajectory import Known
-from .blocks import BlockHub, Part, joined, part_of
+from .blocks import BlockHub, Part, joined, part_of, trajectories
 from .remote import Remote
 from .upstream import difference, digests, upstream
 
 
 @dataclass
 class Site:
-    """A worker in this sampling context. blocks: [(block, its seeds)]; orders: whom it was told to keep, and how many rows a call may
+    """A worker in this sampling context. blocks: [(block, its candidates, each a seed and its row of the latent)]; orders: whom it was told to keep, and how many rows a call may
     have, for each step: whoever repeats them comes to the same candidates, bit for bit; did: for the report."""
 
     worker: object
@@ -22,28 +21,32 @@ class Site:
     orders: list = field(default_factory=list)
     did: dict = field(default_factory=dict)
 
+    @property
+    def grown(self):
+        """All its candidates."""
+        return [own for _, block in self.blocks for own in block]
+
 
 class Crew:
     """Those who sample in one sampling context, which may see several runs, one after each change at a pause. start: called for workers
-    that run, when they are needed. sites: of those that are not lost; rows: of the latent, from which the candidates of all runs grow, by
-    seed; did: what each worker did."""
+    that run, when they are needed. sites: of those that are not lost; did: what each worker did."""
 
     def __init__(self, ground, block_size, start: Callable):
         self.ground, self.block_size, self.start = ground, block_size, start
         self.prompt, self.node = upstream()
-        self.id, self.own, self.sites, self.begun, self.runs = uuid.uuid4().hex, digests(ground), [], False, 0
-        self.rows, self.did = {}, []
+        self.id, self.own, self.begun, self.runs = uuid.uuid4().hex, digests(ground), False, 0
+        self.sites, self.did = [], []
 
     def hub(self, *arguments):
         return CrewHub(self, *arguments)
 
     def begin(self, blocks, looks):
-        """Share blocks [(block, its seeds)] among this process, which takes the first, and the workers: ([Site], [(Site, why it is lost)],
+        """Share blocks, as a Site has them, among this process, which takes the first, and the workers: ([Site], [(Site, why it is lost)],
         the largest call that all have memory for). looks: whether anybody will be looked at."""
         self.begun, workers = True, self.start()
         shares = [blocks[i :: len(workers) + 1] for i in range(1, len(workers) + 1)]
         sites = [Site(worker, share) for worker, share in zip(workers, shares, strict=True) if share]
-        job = {"id": self.id, "grown": list(self.rows.items()), "block_size": self.block_size, "looks": looks}
+        job = {"id": self.id, "block_size": self.block_size, "looks": looks}
         if sites:
             show_on_node([f"{len(sites)} workers load what leads to this node."])
         # From here on they wait for orders, and have to hear if none come.
@@ -59,7 +62,7 @@ class Crew:
                 lost.append((site, answer["error"]))
             else:
                 site.worker.received = 0
-                site.did |= {"worker": site.worker.name, "candidates": sum(len(seeds) for _, seeds in site.blocks)}
+                site.did |= {"worker": site.worker.name, "candidates": len(site.grown)}
                 self.did.append(site.did)
                 most_rows = min(most_rows, answer["most_rows"])
         there = [site for site in sites if not any(site is one for one, _ in lost)]
@@ -78,8 +81,8 @@ class CrewHub(BlockHub):
     def __init__(self, crew, ground, candidates, trajectories, warn, objective, eyes):
         self.crew, self.ground = crew, ground
         # Whoever repeats what a lost worker did needs all that shared its calls, those of runs before too.
-        before = ground.candidates([(seed, row) for seed, row in crew.rows.items() if seed not in {c.seed for c in candidates}])
-        crew.rows |= {c.seed: c.row for c in candidates}
+        here = {c.seed for c in candidates}
+        before = ground.candidates([own for site in crew.sites for own in site.grown if own[0] not in here])
         super().__init__(ground, [*candidates, *before], trajectories, warn, objective, eyes)
         self.workers = crew.did
         size, self.most_rows = crew.block_size, min(crew.block_size, self.most_rows)
@@ -93,14 +96,14 @@ class CrewHub(BlockHub):
         unknown = [block for block in blocks if not any(t.known.steps for t in block)]
         if unknown and not crew.begun:
             self.most_rows = min(self.most_rows, self.fits(size))
-            self._share([(block[0].block, [t.candidate.seed for t in block]) for block in unknown])
+            self._share([(block[0].block, [(t.candidate.seed, t.candidate.row) for t in block]) for block in unknown])
 
     def _share(self, blocks):
         sites, lost, most_rows = self.crew.begin(blocks, self.eyes is not None)
         self.most_rows = min(self.most_rows, most_rows)
         for site, why in lost:
             self._say_lost(site, why)
-        there = {seed: site for site in sites for _, seeds in site.blocks for seed in seeds}
+        there = {seed: site for site in sites for seed, _ in site.grown}
         for t in self.living:
             if t.candidate.seed in there:
                 t.stop()
@@ -151,15 +154,14 @@ class CrewHub(BlockHub):
             blocks.setdefault(t.block, []).append(t)
         # A worker looks at where its candidates are; what is remembered of them is here.
         asked = self._theirs(t for t in living if len(t.steps) == t.reached)
-        for site, theirs in asked:
-            names = list(dict.fromkeys(t.block for t in theirs))
+        asked = [(site, list(dict.fromkeys(t.block for t in theirs))) for site, theirs in asked]
+        for site, names in asked:
             seeds = [[t.candidate.seed for t in blocks[name]] for name in names]
             site.worker.order("look", blocks=seeds, places=places, moment=tuple(moment))
         here = lambda name: part_of(self.eyes, blocks[name], places, moment)
-        remote = {t.block for _, theirs in asked for t in theirs}
+        remote = {name for _, names in asked for name in names}
         parts = {name: here(name) for name in blocks if name not in remote}
-        for site, theirs in asked:
-            names = list(dict.fromkeys(t.block for t in theirs))
+        for site, names in asked:
             answer = self._answer_of(site)
             parts |= {name: Part(*answer["parts"][i]) if answer else here(name) for i, name in enumerate(names)}
         return joined(self.eyes, living, list(blocks.values()), [parts[name] for name in blocks], moment)
@@ -188,10 +190,7 @@ class CrewHub(BlockHub):
 
     def _repeat(self, site):
         """Sample what a lost worker had, by the same orders."""
-        block_of, made = {seed: block for block, seeds in site.blocks for seed in seeds}, {}
-        for candidate in self.ground.candidates([(seed, self.crew.rows[seed]) for seed in block_of]):
-            made[candidate.seed] = t = self.ground.trajectory(candidate, Known())
-            t.block = block_of[candidate.seed]
+        made = {t.candidate.seed: t for t in trajectories(self.ground, self.ground.candidates(site.grown), site.blocks)}
         agreed = self.most_rows
         for kept, most_rows in site.orders:
             self.most_rows, going = most_rows, [made[seed] for seed in kept]

@@ -1,33 +1,21 @@
 """A candidate that a worker samples."""
 
-from ..sampling.trajectory import Known, StepDone
+from ..sampling.trajectory import Known, Progress, StepDone
 
 
-class Remote:
-    """As trajectory.Trajectory. It knows of its steps what its worker says, and x0 where that was fetched. site: see crew.Site, None once it
-    is lost; local: the Trajectory that goes on in its place then."""
+class Remote(Progress):
+    """It knows of its steps what its worker says, and x0 where that was fetched. site: see crew.Site, None once it is lost; local: the
+    Trajectory that goes on in its place then."""
 
     def __init__(self, trajectory, site):
-        self.candidate, self.block, self.site, self.local = trajectory.candidate, trajectory.block, site, None
-        self.result = self.failure = None
-        self.reached = 0
-        self.begin(Known())
+        self.site, self.local = site, None
+        super().__init__(trajectory.candidate, Known())
+        self.block = trajectory.block
 
     def begin(self, known):
-        self.known, self.last, self.steps = known, None, []
-        self.guidance, self.guidance_after = 0.0, []
+        super().begin(known)
         if self.local:
             self.local.begin(known)
-
-    def remember(self):
-        """Go on by a step that is known, if there is one; whether there was."""
-        at = len(self.steps)
-        if at >= len(self.known.steps):
-            return False
-        self.last, self.guidance = self.known.steps[at], self.known.guidance[at]
-        self.steps.append(self.last.step)
-        self.guidance_after.append(self.guidance)
-        return True
 
     def hear(self, told):
         """What its worker says of it after a step."""
@@ -55,14 +43,6 @@ class Remote:
         t = self.local
         self.last, self.steps, self.guidance, self.guidance_after = t.last, t.steps, t.guidance, t.guidance_after
         self.reached, self.result, self.failure = t.reached, t.result, t.failure
-
-    @property
-    def x0(self):
-        return self.last.x0 if self.last else self.result
-
-    @property
-    def over(self):
-        return self.result is not None or self.failure is not None
 
     def stop(self):
         """Its worker hears who goes on."""

@@ -7,8 +7,7 @@ import torch
 
 from ..sampling.look import Eyes, Moment
 from ..sampling.resident_models import load_together, models_kept
-from ..sampling.trajectory import Known
-from .blocks import BlockHub, part_of
+from .blocks import BlockHub, part_of, trajectories
 from .upstream import digests
 
 channel = None
@@ -43,14 +42,9 @@ class ServedRun:
         eyes = Eyes(ground, group.objective, group.vae) if job["looks"] else None
         if eyes:
             load_together(eyes.patchers)
-        candidates = ground.candidates(job["grown"])
-        by_seed = {c.seed: c for c in candidates}
-        trajectories = []
-        for block, seeds in job["blocks"]:
-            for seed in seeds:
-                trajectories.append(ground.trajectory(by_seed[seed], Known()))
-                trajectories[-1].block = block
-        self.hub = BlockHub(ground, candidates, trajectories, self.warnings.append, group.objective, eyes)
+        candidates = ground.candidates([own for _, block in job["blocks"] for own in block])
+        theirs = trajectories(ground, candidates, job["blocks"])
+        self.hub = BlockHub(ground, candidates, theirs, self.warnings.append, group.objective, eyes)
         channel.hub = self.hub
 
     def step(self, kept, most_rows):

@@ -1,6 +1,8 @@
 """Workers: processes of Ray's with a host in each. They are started when a group first needs them, stay warm, and end with this process."""
 
 import os
+import re
+import socket
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -14,9 +16,10 @@ from ..sampling.notices import show_on_node
 from . import actor
 from .crew import Crew
 
-# Seconds: between looks at whether somebody has interrupted; that a worker may stand still in a run; that a host may take to start; and
-# that one node may take to load.
-TICK, PATIENCE, STARTING, LOADING = 0.2, 120, 300, 1800
+# Seconds: between looks at whether somebody has interrupted; that a worker may stand still in a run; that a host may take to start; that
+# one node may take to load; and that a cluster may take to answer, for which Ray would wait long, deaf to interrupts.
+TICK, PATIENCE, STARTING, LOADING, REACHING = 0.2, 120, 300, 1800, 5
+ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}")
 # Times the longest answer so far.
 SLOWER = 10
 # The host's arguments that are of the server alone. All but the second ones are followed by a value.
@@ -32,7 +35,7 @@ _running = []
 class Workers:
     """count: on this machine, -1: one for each GPU beside that of this process; with the address of a Ray cluster there, -1: one for each
     of its GPUs. 0: none. block_size: how many candidates share model calls and looks, wherever they are. Raises ValueError for numbers
-    that cannot be, RuntimeError without Ray."""
+    and addresses that cannot be, RuntimeError without Ray."""
 
     count: int = -1
     address: str = ""
@@ -41,6 +44,10 @@ class Workers:
     def __post_init__(self):
         if self.count < -1 or self.block_size < 1:
             raise ValueError(f"count is {self.count} and block_size {self.block_size}: they must be at least -1 and 1.")
+        if self.address not in ("", "auto") and not ADDRESS.fullmatch(self.address):
+            raise ValueError(
+                f"address is {self.address[:100]!r}: it must be that of a Ray cluster, such as 192.168.1.2:6379, or auto, or empty."
+            )
         if self.count:
             _ray()
 
@@ -70,7 +77,7 @@ class Workers:
             while new:
                 answer = new[0].answer()
                 if "error" in answer:
-                    raise RuntimeError(f"{new[0].name} did not start: {answer['error']}.")
+                    raise RuntimeError(f"{new[0].name} did not start: {answer['error']}.{_hint(self.address)}")
                 _running.append(new.pop(0).started(**answer))
         finally:  # all, unless one did not start or somebody has interrupted
             for worker in new:
@@ -199,6 +206,8 @@ def _connected(address):
     if ray.is_initialized() and _connected.address != address:
         _disconnect()
     if not ray.is_initialized():
+        if address:
+            _reach(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         try:
@@ -207,9 +216,28 @@ def _connected(address):
             else:
                 ray.init(address="local", include_dashboard=False, **quiet)
         except Exception as e:  # of Ray and what it is made of
-            raise RuntimeError(f"Ray does not start at {address or 'this machine'}: {_words(e)}.") from e
+            where = f"Ray does not start at {address or 'this machine'}"
+            raise RuntimeError(f"{where}: {_words(e)}.{_hint(address)}") from e
         _connected.address = address
     return ray
+
+
+def _hint(address):
+    # All that Ray says of it is that there is no connection, or that a process died.
+    return " ComfyUI and the cluster have to be started with the same RAY_AUTH_MODE and token, see docs/scaleout.md." if address else ""
+
+
+def _reach(address):
+    """Raise RuntimeError where nothing answers."""
+    if address == "auto":
+        return
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACHING).close()
+    except (OSError, OverflowError) as e:
+        raise RuntimeError(
+            f"No Ray cluster answers at {address} ({_words(e)}): start one there by ray start --head, or correct the address."
+        ) from e
 
 
 def _disconnect():

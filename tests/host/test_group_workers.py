@@ -20,6 +20,17 @@ def test_numbers_that_cannot_be(given):
         GroupWorkersNode.execute(*given)
 
 
+@pytest.mark.parametrize("address", ["192.168.1.2", "ray://there:10001", "there:port", "http://there:6379", "a b:1"])
+def test_an_address_that_cannot_be(address):
+    with pytest.raises(ValueError, match="^address is .*: it must be that of a Ray cluster, such as 192.168.1.2:6379, or auto, or empty.$"):
+        GroupWorkersNode.execute(2, 4, address)
+
+
+@pytest.mark.parametrize("address", ["", "auto", " there:6379 ", "192.168.1.2:6379", "[::1]:6379"])
+def test_an_address_that_can_be(address):
+    GroupWorkersNode.execute(2, 4, address)
+
+
 def test_workers_get_the_hosts_arguments_without_those_of_the_server(monkeypatch):
     given = ["main.py", "--listen", "--port", "8188", "--cpu", "--base-directory", "/a b", "--cuda-device=1", "--auto-launch", "--lowvram"]
     monkeypatch.setattr(sys, "argv", given)

@@ -12,6 +12,8 @@ const PATH = "/group_inference/board";
 // Of a node's properties: the last run's report, which pictures carry too, see board/saved.py.
 const REPORT = "group_report";
 const HEIGHT = 380;
+// Milliseconds from one question to the next while it samples, on the same processor as like as not (dev.py bench board).
+const REST = 1000;
 const MEMBERS = ["pinned", "banned"];
 const ALL = [...MEMBERS, "lambda_score", "output_group_size"];
 
@@ -24,6 +26,7 @@ const ALL = [...MEMBERS, "lambda_score", "output_group_size"];
  * @property {Word | undefined} known
  * @property {boolean} asking
  * @property {boolean} again
+ * @property {() => void} wake ends the rest between two questions
  * @property {string} paused the run that was last seen paused
  * @property {Record<string, unknown>} inputs of the node at that time, which may be those of a later run already
  * @property {Set<string>} changed names of those that were changed since
@@ -56,7 +59,7 @@ function boardOf(node) {
     return refused ? Promise.resolve({ said: said(refused, words) }) : post(`${run}/pause`, { ...changedInputs(board), go });
   };
   const view = new View({ words, sheet, marked: (seed) => marked(node, seed), choose, answer, apply, acts: actsOf(node, words) });
-  const board = /** @type {Board} */ ({ node, view, run: "", known: undefined, asking: false, again: false, paused: "", inputs: {}, changed: new Set() });
+  const board = /** @type {Board} */ ({ node, view, run: "", known: undefined, asking: false, again: false, wake: () => {}, paused: "", inputs: {}, changed: new Set() });
   boards.set(node, board);
   view.element.style.minHeight = `${HEIGHT}px`; // of the newer renderer, which asks no widget
   const widget = node.addDOMWidget("group_board", "GROUP_BOARD", view.element, { serialize: false, getMinHeight: () => HEIGHT });
@@ -80,10 +83,19 @@ async function ask(board, run) {
       if (seen.status === "paused" && board.paused !== seen.run) Object.assign(board, { paused: seen.run, inputs: inputsOf(board.node, ALL), changed: new Set() });
       board.view.show(seen);
       if (seen.status === "done") board.node.properties[REPORT] = seen.report;
+      if (seen.status === "running") await rest(board);
     } while (board.again);
   } finally {
     board.asking = false;
   }
+}
+
+/** @param {Board} board @returns {Promise<void>} */
+function rest(board) {
+  return new Promise((wake) => {
+    board.wake = wake;
+    setTimeout(wake, REST);
+  });
 }
 
 /** What the server answers; `said` is what is wrong. @param {string} path @param {object} wanted @returns {Promise<any>} */
@@ -99,6 +111,8 @@ function hear(word) {
   const board = boardOf(node);
   if (!isNews(board.known, word)) return;
   board.known = word;
+  // Nobody wants to wait for these: another run, a pause, the end.
+  if (word.run !== board.run || word.status !== "running") board.wake();
   ask(board, word.run);
 }
 

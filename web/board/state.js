@@ -144,6 +144,7 @@ export function nameOf(report, seed) {
  * @typedef {object} Word What the server says when there is more to see of a run.
  * @property {string} run
  * @property {string} node
+ * @property {string} status
  * @property {number} begun seconds
  * @property {number} said how many words there were of this run
  */

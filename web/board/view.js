@@ -142,7 +142,8 @@ export class View {
     this.head.textContent = [counted, step === undefined || !report.settings.steps ? "" : `${words("step")} ${step + 1} ${words("of")} ${report.settings.steps}`, state].filter(Boolean).join(" · ");
     const order = until === undefined && status === "done" ? inOrder(all) : all;
     const blank = Array.from({ length: order.length ? 0 : Math.min(started, MOST_BLANK) }, () => element("div", "tile"));
-    const tiles = [...order.map((one) => this.tile(one)), ...blank];
+    const newest = status === "running" && until === undefined ? report.rounds.length - 1 : null;
+    const tiles = [...order.map((one) => this.tile(one, newest)), ...blank];
     // What is moved loses the focus.
     if (tiles.some((tile, i) => tile !== this.sheet.children[i]) || tiles.length < this.sheet.children.length) {
       const { activeElement } = /** @type {ShadowRoot} */ (this.element.shadowRoot);
@@ -151,8 +152,8 @@ export class View {
     }
   }
 
-  /** @param {Candidate} one */
-  tile(one) {
+  /** @param {Candidate} one @param {number | null} newest the round whose sheet alone is asked for, where there is a picture from before */
+  tile(one, newest) {
     const { report, run, shows, status } = this.seen;
     const tile = this.tiles.get(one.seed) ?? this.newTile(one.seed);
     const known = [one.left === null ? "" : "left", one.rank >= 0 ? "best" : "", this.would.has(one.seed) ? "would" : "", this.outside.marked(one.seed), one.seed === this.chosen ? "current" : ""];
@@ -169,7 +170,7 @@ export class View {
       const [round, place, count] = group ? ["results", one.rank, report.seeds.length] : [one.round, one.place, report.rounds[one.round].seeds.length];
       const address = this.outside.sheet(run, round);
       this.sources.set(one.seed, { address, place, count });
-      this.paint(tile, address, place, count);
+      if (newest === null || one.round === newest || this.sheets.has(address) || !tile.style.backgroundImage) this.paint(tile, address, place, count);
     }
     return tile;
   }

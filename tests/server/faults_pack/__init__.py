@@ -4,7 +4,10 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
+import folder_paths
+import torch
 from aiohttp import web
 from server import PromptServer
 
@@ -26,6 +29,36 @@ class OfThisProcess:
         return (f"red tulips {os.getpid()}",)
 
 
+class SaysWhichGPU(OfThisProcess):
+    """Leaves a file that is named after what this process may use."""
+
+    def text(self):
+        if module("scaleout.serve").channel:
+            (Path(folder_paths.get_output_directory()) / f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES')}").touch()
+        return ("red tulips",)
+
+
+class NoMemoryInWorkers:
+    """A model that runs out of memory there with more rows than so many in a call."""
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL",), "patched", "test"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "rows": ("INT", {"default": 4, "min": 0})}}
+
+    def patched(self, model, rows):
+        model = model.clone()
+
+        def call(apply, args):
+            if module("scaleout.serve").channel and len(args["input"]) > rows:
+                raise torch.OutOfMemoryError("there is no more")
+            return apply(args["input"], args["timestep"], **args["c"])
+
+        model.set_model_unet_function_wrapper(call)
+        return (model,)
+
+
 class SlowInWorkers(OfThisProcess):
     """Takes long where it is executed for another process."""
 
@@ -34,7 +67,8 @@ class SlowInWorkers(OfThisProcess):
         return ("red tulips",)
 
 
-NODE_CLASS_MAPPINGS = dict(SlowInWorkers=SlowInWorkers, OfThisProcess=OfThisProcess)
+NODES = NoMemoryInWorkers, OfThisProcess, SaysWhichGPU, SlowInWorkers
+NODE_CLASS_MAPPINGS = {node.__name__: node for node in NODES}
 faults = []
 
 
@@ -49,14 +83,15 @@ def strike(worker, when):
 
 @PromptServer.instance.routes.post("/faults")
 async def post_faults(request):
-    """{"faults", with which the pool is emptied, "patience" in seconds, "answer": what is answered at the next pause}. Returns the
-    processes of the workers."""
+    """{"faults", with which the pool is emptied, "patience" in seconds, "answer": what is answered at the next pause, "gpus": what the
+    machine is said to have beside the one in use}. Returns the processes of the workers."""
     wanted, workers = await request.json(), module("scaleout.workers")
     if "faults" in wanted:
         module("sampling.kept").STORE.clear()
     faults[:] = wanted.get("faults", [])
     workers.PATIENCE = wanted.get("patience", 120)
     workers.SLOWER = 1
+    workers._other_gpus = lambda: wanted.get("gpus", ["7", "8"])
     answer = wanted.get("answer", {})
     module("nodes.group_ksampler").ask = lambda record, now, check: now._replace(**answer)
     wrap(workers._Worker)
