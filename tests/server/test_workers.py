@@ -291,7 +291,7 @@ def test_a_cluster_that_goes_away(bench, graph):
         assert f"count is 2, but the Ray cluster at {address} has 1 GPUs" in bench.server.error(bench.entry(there(2)))
         found = bench.sampled(says_which_gpu(there(-1)))
         assert len(found[0]["workers"]) == 1 and found[0]["warnings"] == [] and bench.gpus() == {"0"}
-        running = bench.server.submit(there(-1, steps=100, seed=88))
+        running = bench.server.submit(there(-1, steps=40, seed=88))
         time.sleep(1)
     entry = bench.server.wait(running)
     assert bench.server.error(entry) is None and "is lost" in report(entry)["warnings"][0]
