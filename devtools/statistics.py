@@ -2,12 +2,15 @@
 
 import os
 import platform
+import runpy
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import bootstrap
+
+from .host import host_in_use
 
 RESAMPLES = 2000
 
@@ -53,10 +56,8 @@ def machine():
     if Path("/proc/cpuinfo").exists():
         names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
         processor = names[0] if names else processor
-    try:
-        from comfyui_version import __version__ as comfyui
-    except ImportError:
-        comfyui = "unknown"
+    # Of benches that run beside the host too.
+    comfyui = runpy.run_path(str(host_in_use().path / "comfyui_version.py"))["__version__"]
     packages = {name: version(name) for name in ("torch", "numpy", "scipy", "transformers")}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else processor
     return {

@@ -46,18 +46,9 @@ class GroupSampler(Sampler):
     """
 
     def __init__(
-        self,
-        sampler,
-        schedule,
-        objective,
-        members=None,
-        vae=None,
-        batch_index=None,
-        ends_with_batch=True,
-        watch=unwatched,
-        pause=None,
+        self, sampler, schedule, objective, members=None, vae=None, batch_index=None, ends_with_batch=True, watch=unwatched, pause=None,
         workers=None,
-    ):
+    ):  # fmt: skip
         if isinstance(sampler, GroupSampler):
             raise ValueError("A group sampler cannot run inside another one: connect an ordinary SAMPLER.")
         if not isinstance(sampler, Sampler):

@@ -68,13 +68,8 @@ class GroupRun:
         group, ground, rows = self.group, self.ground, self.ground.rows
         numbers = {own: (own - ground.seed) % SEEDS for own in seeds}
         own = prompts(ground.guider, numbers)
-        settings = {
-            "seed": ground.seed,
-            "rows": rows,
-            **group.schedule.settings(),
-            "starting_candidates": self.plan.start,
-            "steps": self.steps,
-        }
+        settings = {"seed": ground.seed, "rows": rows, **group.schedule.settings()}
+        settings |= {"starting_candidates": self.plan.start, "steps": self.steps}
         settings |= group.objective.settings() | group.members.settings(ground.seed, rows) | {"prompt": self.text}
         reproduce = how_to_reproduce(ground.seed, rows, ground.silent, bool(own))
         run = Run(settings, self.plan, pool=self.kept.id, prompts=own, reproduce=reproduce)

@@ -48,7 +48,7 @@ class Crew:
         sites = [Site(worker, share) for worker, share in zip(workers, shares, strict=True) if share]
         job = {"id": self.id, "block_size": self.block_size, "looks": looks}
         if sites:
-            show_on_node([f"{len(sites)} workers load what leads to this node."])
+            show_on_node(["Workers load what leads to this node."])
         # From here on they wait for orders, and have to hear if none come.
         self.sites = list(sites)
         for site in sites:

@@ -28,6 +28,8 @@ OF_THE_SERVER = (
 )  # fmt: skip
 SWITCHES = ("--auto-launch", "--windows-standalone-build", "--quick-test-for-ci", "--enable-manager")
 
+SAY_HOW_MANY = "set the count of Group Workers to how many workers you want."
+
 _running = []
 
 
@@ -48,6 +50,8 @@ class Workers:
             raise ValueError(
                 f"address is {self.address[:100]!r}: it must be that of a Ray cluster, such as 192.168.1.2:6379, or auto, or empty."
             )
+        if self.count == -1 and not self.address and not _other_gpus():
+            raise ValueError(f"This machine has no GPU beside the one in use: {SAY_HOW_MANY}")
         if self.count:
             _ray()
 
@@ -72,7 +76,7 @@ class Workers:
             worker.kill()
         new = [_Worker(number, key) for number in range(wanted) if number not in {w.number for w in _running}]
         if new:
-            show_on_node([f"Starting {len(new)} workers, which takes a minute and is done once."])
+            show_on_node([f"Starting {'a worker' if len(new) == 1 else f'{len(new)} workers'}, which takes a minute and is done once."])
         try:
             while new:
                 answer = new[0].answer()
@@ -85,18 +89,16 @@ class Workers:
         return sorted(_running, key=lambda w: w.number)
 
     def _wanted(self):
-        ray = _connected(self.address)
-        gpus = int(ray.cluster_resources().get("GPU", 0)) if self.address else len(_other_gpus())
-        if self.address and 0 < gpus < self.count:
+        if not self.address:
+            return self.count if self.count > 0 else len(_other_gpus())
+        gpus = int(_connected(self.address).cluster_resources().get("GPU", 0))
+        if 0 < gpus < self.count:
             raise ValueError(
-                f"count is {self.count}, but the Ray cluster at {self.address} has {gpus} GPUs: lower it, or join more machines."
+                f"count is {self.count}, but the Ray cluster at {self.address} has fewer GPUs ({gpus}): lower it, or join more."
             )
-        if self.count > 0:
-            return self.count
-        if not gpus:
-            where = f"The Ray cluster at {self.address} has no GPU" if self.address else "This machine has no GPU beside the one in use"
-            raise ValueError(f"{where}: set the count of Group Workers to how many workers you want.")
-        return gpus
+        if self.count == -1 and not gpus:
+            raise ValueError(f"The Ray cluster at {self.address} has no GPU: {SAY_HOW_MANY}")
+        return self.count if self.count > 0 else gpus
 
 
 class _Worker:

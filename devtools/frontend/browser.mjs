@@ -11,8 +11,8 @@ async function unpacked() {
 const SWITCHES = ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 // The browser's own line for every file that is not there, of which the frontend makes another message; and what frontend 1.58 says of
-// itself when it loads a graph.
-const NOT_OURS = ['Failed to load resource', 'input.link is deprecated'];
+// itself when it loads a graph, and in App mode.
+const NOT_OURS = ['Failed to load resource', 'input.link is deprecated', 'WARNING: Invalid layout'];
 
 export const RENDERERS = [['canvas', false], ['vue', true]];
 export const render = (page, isVue) =>

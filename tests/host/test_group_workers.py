@@ -20,6 +20,11 @@ def test_numbers_that_cannot_be(given):
         GroupWorkersNode.execute(*given)
 
 
+def test_who_has_no_other_gpu_is_asked_for_a_number():
+    with pytest.raises(ValueError, match="^This machine has no GPU beside the one in use: set the count of Group Workers to how many"):
+        GroupWorkersNode.execute(-1, 4)
+
+
 @pytest.mark.parametrize("address", ["192.168.1.2", "ray://there:10001", "there:port", "http://there:6379", "a b:1"])
 def test_an_address_that_cannot_be(address):
     with pytest.raises(ValueError, match="^address is .*: it must be that of a Ray cluster, such as 192.168.1.2:6379, or auto, or empty.$"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import websocket
 from PIL import Image
-from served import images, report, run
+from served import by_group_sampler, images, report, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,29 +62,7 @@ def test_the_group_is_more_different_than_the_first_seeds(server, graph):
 def test_the_custom_sampling_graph(server, graph):
     graph["7"]["inputs"]["seed"] = 31  # an older host tells no outputs of what it has done before
     expected = run(server, graph)
-    settings = graph["7"]["inputs"]
-    shared = (
-        "starting_candidates",
-        "output_group_size",
-        "pruning_ratio",
-        "lambda_score",
-        "unary",
-        "pairwise",
-        "vae",
-        "start_percent",
-        "objective",
-    )
-    graph |= {
-        "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": settings["sampler_name"]}},
-        "21": {"class_type": "GroupSampler", "inputs": {"sampler": ["20", 0], **{k: settings[k] for k in shared}}},
-        "22": {"class_type": "RandomNoise", "inputs": {"noise_seed": settings["seed"]}},
-        "23": {"class_type": "CFGGuider", "inputs": {k: settings[k] for k in ("model", "positive", "negative", "cfg")}},
-        "24": {"class_type": "BasicScheduler", "inputs": {"model": ["1", 0], "scheduler": settings["scheduler"], "steps": settings["steps"], "denoise": 1.0}},
-        "7": {"class_type": "SamplerCustomAdvanced", "inputs": {"noise": ["22", 0], "guider": ["23", 0], "sampler": ["21", 0], "sigmas": ["24", 0], "latent_image": ["4", 0]}},
-        "25": {"class_type": "GroupReport", "inputs": {"sampler": ["21", 0], "latent": ["7", 0]}},
-    }  # fmt: skip
-    graph["10"]["inputs"]["source"] = ["25", 0]
-    entry = run(server, graph)
+    entry = run(server, by_group_sampler(graph))
     assert report(entry)["seeds"] == report(expected)["seeds"]
     assert server.get(f"/group_inference/board/{report(entry)['id']}")["node"] == "7"  # on the node that samples
     for ours, theirs in zip(images(server, entry, "9"), images(server, expected, "9"), strict=True):

@@ -2,72 +2,16 @@
 
 import copy
 import hashlib
-import os
 import random
-import shutil
-import socket
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
-import ray
-import safetensors.torch
 import torch
-from served import garden, report
-
-from devtools.host import host_in_use
-from devtools.server import Server
+from faulty import FaultyServer, cluster, with_workers
+from served import by_group_sampler, garden, report
 
 SAMPLERS = ("euler", "euler_ancestral", "dpmpp_2m_sde", "dpmpp_2m")
-
-
-class Bench:
-    def __init__(self, folder):
-        (folder / "custom_nodes").mkdir()
-        shutil.copytree(Path(__file__).parent / "faults_pack", folder / "custom_nodes" / "faults_pack")
-        config = folder / "extra_model_paths.yaml"
-        config.write_text(f"workers:\n  base_path: {folder.as_posix()}\n  custom_nodes: custom_nodes\n")
-        self.server = Server(host_in_use(), ["--cpu", "--extra-model-paths-config", str(config)], folder / "log.txt")
-        self.plain, self.runs = {}, 0
-
-    def entry(self, graph, **told):
-        """Of a run from a pool that knows nothing, which the host has not cached."""
-        self.server.post("/faults", {"faults": [], **told})
-        self.runs += 1
-        graph = copy.deepcopy(graph)
-        graph["21" if "21" in graph else "7"]["inputs"]["solver_time_limit"] = 1 + self.runs / 1000
-        return self.server.wait(self.server.submit(graph))
-
-    def sampled(self, graph, **told):
-        """(report, latents) of such a run."""
-        entry = self.entry(graph, **told)
-        assert self.server.error(entry) is None
-        file = max((self.server.folder / "output").glob("*.latent"), key=os.path.getmtime)
-        found = report(entry)
-        assert found["known"] == 0 or found["changed"]
-        return found, safetensors.torch.load_file(file)["latent_tensor"]
-
-    def pids(self):
-        """Of the workers that run."""
-        return self.server.post("/faults")
-
-    def gpus(self):
-        """What workers may use, by says_which_gpu."""
-        files = list((self.server.folder / "output").glob("GPU *"))
-        for file in files:
-            file.unlink()
-        return {file.name.removeprefix("GPU ") for file in files}
-
-    def alone(self, graph, **told):
-        """What the same blocks give without workers, kept, since those that run are stopped by it."""
-        key = repr(graph)
-        if key not in self.plain:
-            self.plain[key] = self.sampled(with_workers(graph, 0), **told)
-        return self.plain[key]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +19,7 @@ def bench(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_AUTH_MODE", "token")
-        found = Bench(tmp_path_factory.mktemp("workers"))
+        found = FaultyServer(tmp_path_factory.mktemp("workers"))
         with found.server:
             yield found
             pids = found.pids()
@@ -89,30 +33,6 @@ def graph():
     graph["7"]["inputs"] |= {"schedule": "paper", "start_percent": 0.2, "pruning_ratio": 0.3, "budget": 4}
     graph["90"] = {"class_type": "SaveLatent", "inputs": {"samples": ["7", 0], "filename_prefix": "group"}}
     return graph
-
-
-def with_workers(graph, count, block_size=4, address="", **inputs):
-    graph = copy.deepcopy(graph)
-    graph["91"] = {"class_type": "GroupWorkers", "inputs": {"count": count, "block_size": block_size, "address": address}}
-    graph["21" if "21" in graph else "7"]["inputs"] |= {"workers": ["91", 0], **inputs}
-    return graph
-
-
-@contextmanager
-def cluster(gpus):
-    """The address of one that was started as docs/scaleout.md says, and that says it has so many GPUs. It is killed in the end."""
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = free.getsockname()[1]
-    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
-    start += [f"--num-gpus={gpus}", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
-    with subprocess.Popen(start, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            assert any("Ray runtime started" in line for line in running.stdout)
-            yield f"{ray.util.get_node_ip_address()}:{port}"
-        finally:
-            for process in [*psutil.Process(running.pid).children(recursive=True), running]:
-                process.kill()
 
 
 def says_which_gpu(graph):
@@ -130,6 +50,13 @@ def assert_same(found, wanted):
     assert [(look["seeds"], look["kept"]) for look in found[0]["rounds"]] == [(look["seeds"], look["kept"]) for look in wanted[0]["rounds"]]
 
 
+def assert_same_with(count, bench, graph, candidates):
+    alone, found = bench.alone(graph), bench.sampled(with_workers(graph, count))
+    assert_same(found, alone)
+    assert found[0]["model_rows"] == alone[0]["model_rows"] and found[0]["warnings"] == []
+    assert [one["candidates"] for one in found[0]["workers"]] == candidates
+
+
 def by(sampler_name, graph):
     graph["7"]["inputs"]["sampler_name"] = sampler_name
     return graph
@@ -138,35 +65,6 @@ def by(sampler_name, graph):
 def in_two_steps(graph):
     """Of 17 candidates, so that the last block is of one, first by latents alone."""
     graph["7"]["inputs"] |= {"schedule": "budget", "pinned": "6", "banned": "3, 12", "sampler_name": "dpmpp_sde"}
-    return graph
-
-
-def around_a_node(graph):
-    """The same by Group Sampler and the host's SamplerCustomAdvanced."""
-    graph = copy.deepcopy(graph)
-    inputs = graph["7"]["inputs"]
-    names = (
-        "starting_candidates",
-        "output_group_size",
-        "pruning_ratio",
-        "lambda_score",
-        "unary",
-        "pairwise",
-        "vae",
-        "start_percent",
-        "objective",
-    )
-    graph |= {
-        "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
-        "21": {"class_type": "GroupSampler", "inputs": {"sampler": ["20", 0], "schedule": "paper", **{name: inputs[name] for name in names}}},
-        "22": {"class_type": "BasicScheduler", "inputs": {"model": ["1", 0], "scheduler": "simple", "steps": 8, "denoise": 1}},
-        "23": {"class_type": "RandomNoise", "inputs": {"noise_seed": 3}},
-        "24": {"class_type": "CFGGuider", "inputs": {"model": ["1", 0], "positive": ["2", 0], "negative": ["3", 0], "cfg": 3}},
-        "25": {"class_type": "SamplerCustomAdvanced", "inputs": {"noise": ["23", 0], "guider": ["24", 0], "sampler": ["21", 0], "sigmas": ["22", 0], "latent_image": ["4", 0]}},
-        "7": {"class_type": "GroupReport", "inputs": {"sampler": ["21", 0], "latent": ["25", 0]}},
-    }  # fmt: skip
-    graph["90"]["inputs"]["samples"] = ["7", 1]
-    graph["8"]["inputs"]["samples"], graph["10"]["inputs"]["source"] = ["7", 1], ["7", 0]
     return graph
 
 
@@ -180,7 +78,7 @@ def paused(graph):
 
 def test_blocks_change_nothing_but_rounding(bench, graph):
     """Before any worker runs, since without them those are stopped."""
-    bench.alone(around_a_node(graph))
+    bench.alone(by_group_sampler(graph))
     for sampler_name in SAMPLERS:
         alone, plain = bench.alone(by(sampler_name, graph)), bench.sampled(graph)
         assert alone[0]["seeds"] == plain[0]["seeds"] and alone[0]["workers"] == plain[0]["workers"] == []
@@ -193,12 +91,8 @@ def test_blocks_change_nothing_but_rounding(bench, graph):
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
-@pytest.mark.parametrize("count", [1, 2])
-def test_the_same_bits_with_any_number_of_workers(bench, graph, count, sampler_name):
-    alone, found = bench.alone(by(sampler_name, graph)), bench.sampled(with_workers(graph, count))
-    assert_same(found, alone)
-    assert len(found[0]["workers"]) == count and found[0]["model_rows"] == alone[0]["model_rows"] and found[0]["warnings"] == []
-    assert [one["candidates"] for one in found[0]["workers"]] == {1: [8], 2: [4, 4]}[count]
+def test_the_same_bits_with_two_workers(bench, graph, sampler_name):
+    assert_same_with(2, bench, by(sampler_name, graph), [4, 4])
 
 
 def test_looks_at_latents_pins_and_bans(bench, graph):
@@ -207,20 +101,8 @@ def test_looks_at_latents_pins_and_bans(bench, graph):
     assert_same(bench.sampled(with_workers(graph, 2)), wanted)
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=["lambda", "pin"])
-def test_a_pause_that_changes_the_run(bench, graph, answer):
-    graph = {**paused(graph), "answer": {"class_type": "PreviewAny", "inputs": {"source": str(answer)}}}
-    found, wanted = bench.sampled(with_workers(graph, 2), answer=answer), bench.alone(graph, answer=answer)
-    assert_same(found, wanted)
-    assert found[0]["changed"]["inputs"] == wanted[0]["changed"]["inputs"] == answer
-    assert found[0]["model_rows"] == wanted[0]["model_rows"]  # who lives goes on where it is
-    assert len(found[0]["workers"]) == 2
-    if "pinned" in answer:  # what a worker had is repeated with those that have left since
-        assert_same(bench.sampled(with_workers(graph, 2), answer=answer, faults=[[0, "after", "step", 5, "SIGKILL"]]), wanted)
-
-
 def test_any_sampling_node(bench, graph):
-    wanted, found = bench.alone(around_a_node(graph)), bench.sampled(with_workers(around_a_node(graph), 2))
+    wanted, found = bench.alone(by_group_sampler(graph)), bench.sampled(with_workers(by_group_sampler(graph), 2))
     assert_same(found, wanted)
     assert len(found[0]["workers"]) == 2
 
@@ -232,21 +114,26 @@ def test_what_is_known_needs_no_workers(bench, graph):
     assert report(again)["known"] == 16 and report(again)["workers"] == []
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [[0, "during", "step", 3, "SIGKILL"], [1, "after", "step", 6, "SIGKILL"]],
-        [[0, "during", "look", 1, "SIGKILL"], [1, "before", "x0", 2, "SIGSTOP"]],
-    ],
-    ids=["in a step and idle", "while they are looked at, or stands still"],
-)
-def test_a_worker_that_dies(bench, graph, faults):
-    graph["7"]["inputs"]["sampler_name"] = "euler_ancestral"
-    wanted, found = bench.alone(graph), bench.sampled(with_workers(graph, 2), faults=faults, patience=3)
-    assert_same(found, wanted)
-    assert len(found[0]["warnings"]) == len(faults) and all("is lost" in sentence for sentence in found[0]["warnings"])
-    assert any("stood still" in sentence for sentence in found[0]["warnings"]) == (faults[1][4] == "SIGSTOP")
-    assert found[0]["model_rows"] >= wanted[0]["model_rows"]
+def test_what_is_not_the_same_there_is_named(bench, graph):
+    graph["92"] = {"class_type": "OfThisProcess", "inputs": {}}
+    graph["2"]["inputs"]["text"] = ["92", 0]
+    found, _ = bench.sampled(with_workers(graph, 2))
+    assert len(found["warnings"]) == 2 and all("positive, which comes from CLIPTextEncode (node 2)" in one for one in found["warnings"])
+
+
+def test_what_is_to_run_once_is_refused_by_name(bench, graph):
+    graph["92"] = {"class_type": "PreviewAny", "inputs": {"source": "red tulips"}}
+    graph["2"]["inputs"]["text"] = ["92", 0]
+    entry = bench.entry(with_workers(graph, 2))
+    assert "PreviewAny (node 92) saves or shows something" in bench.server.error(entry)
+
+
+def test_each_gpu_has_one(bench, graph):
+    found = bench.sampled(says_which_gpu(with_workers(graph, -1)))
+    assert len(found[0]["workers"]) == 2 and found[0]["warnings"] == [] and bench.gpus() == {"7", "8"}
+    assert "This machine has no GPU beside the one in use: set the count" in bench.server.error(
+        bench.entry(with_workers(graph, -1), gpus=[])
+    )
 
 
 @pytest.mark.parametrize(("rows", "said"), [(4, "Out of memory with 4 candidates in one model call: going on with 2."), (0, "is lost")])
@@ -260,50 +147,6 @@ def test_a_worker_without_memory(bench, graph, rows, said):
     assert found[0]["seeds"] == wanted[0]["seeds"] and torch.allclose(found[1], wanted[1], rtol=0, atol=1e-4 * float(wanted[1].abs().max()))
     assert (rows > 0 or sha(found[1]) == sha(wanted[1])) and bench.pids() == before
     assert len(found[0]["warnings"]) == {4: 1, 0: 2}[rows] and all(said in sentence for sentence in found[0]["warnings"])
-
-
-def test_workers_that_die_at_any_time(bench, graph, request):
-    """Of the later runs the memory of the server stays as it is: within a tenth."""
-    runs, used = request.config.getoption("--kills"), []
-    for number in range(runs):
-        rng, name = random.Random(number), SAMPLERS[number % len(SAMPLERS)]
-        wanted = bench.alone(by(name, graph))
-        fault = lambda worker, rng=rng: [
-            worker,
-            rng.choice(["before", "during", "after"]),
-            rng.choice(["step", "step", "x0", "look"]),
-            rng.randint(1, 3),
-            "SIGKILL",
-        ]
-        faults = [fault(worker) for worker in rng.sample([0, 1], rng.randint(1, 2))]
-        found = bench.sampled(with_workers(graph, 2), faults=faults)
-        assert_same(found, wanted)
-        assert found[0]["warnings"] and all("is lost" in sentence for sentence in found[0]["warnings"])
-        used.append(psutil.Process(bench.server.process.pid).memory_info().rss)
-    assert len(bench.server.post("/faults")) <= 2
-    assert runs < 20 or max(used[-5:]) < 1.1 * max(used[5:10]), used
-
-
-def test_a_cluster_that_goes_away(bench, graph):
-    """And the server does not go with it; the next run has a new one, on this machine. The cluster says it had GPUs, which nobody uses."""
-    with cluster(gpus=1) as address:
-        there = lambda count, **inputs: with_workers(graph, count, address=address, **inputs)
-        assert f"count is 2, but the Ray cluster at {address} has 1 GPUs" in bench.server.error(bench.entry(there(2)))
-        found = bench.sampled(says_which_gpu(there(-1)))
-        assert len(found[0]["workers"]) == 1 and found[0]["warnings"] == [] and bench.gpus() == {"0"}
-        running = bench.server.submit(there(-1, steps=40, seed=88))
-        time.sleep(1)
-    entry = bench.server.wait(running)
-    assert bench.server.error(entry) is None and "is lost" in report(entry)["warnings"][0]
-    found = bench.sampled(with_workers(graph, 1))
-    assert_same(found, bench.alone(graph))
-    assert len(found[0]["workers"]) == 1 and found[0]["warnings"] == []
-
-
-def test_a_cluster_that_is_not_there(bench, graph):
-    started = time.monotonic()
-    error = bench.server.error(bench.entry(with_workers(graph, 1, address="127.0.0.1:9")))
-    assert "No Ray cluster answers at 127.0.0.1:9 (" in error and time.monotonic() - started < 10
 
 
 def test_an_interrupt_reaches_all_and_they_stay(bench, graph):
@@ -335,21 +178,76 @@ def test_an_interrupt_before_they_are_ready(bench, graph):
     assert bench.pids() == before
 
 
-def test_what_is_not_the_same_there_is_named(bench, graph):
-    graph["92"] = {"class_type": "OfThisProcess", "inputs": {}}
-    graph["2"]["inputs"]["text"] = ["92", 0]
-    found, _ = bench.sampled(with_workers(graph, 2))
-    assert len(found["warnings"]) == 2 and all("positive, which comes from CLIPTextEncode (node 2)" in one for one in found["warnings"])
+@pytest.mark.parametrize("answer", ANSWERS, ids=["lambda", "pin"])
+def test_a_pause_that_changes_the_run(bench, graph, answer):
+    graph = {**paused(graph), "answer": {"class_type": "PreviewAny", "inputs": {"source": str(answer)}}}
+    found, wanted = bench.sampled(with_workers(graph, 2), answer=answer), bench.alone(graph, answer=answer)
+    assert_same(found, wanted)
+    assert found[0]["changed"]["inputs"] == wanted[0]["changed"]["inputs"] == answer
+    assert found[0]["model_rows"] == wanted[0]["model_rows"]  # who lives goes on where it is
+    assert len(found[0]["workers"]) == 2
 
 
-def test_what_is_to_run_once_is_refused_by_name(bench, graph):
-    graph["92"] = {"class_type": "PreviewAny", "inputs": {"source": "red tulips"}}
-    graph["2"]["inputs"]["text"] = ["92", 0]
-    entry = bench.entry(with_workers(graph, 2))
-    assert "PreviewAny (node 92) saves or shows something" in bench.server.error(entry)
+def test_workers_that_die_before_and_after_a_pause(bench, graph):
+    """In a step, and idle; what the second had is repeated with those that have left since."""
+    graph = {**paused(graph), "answer": {"class_type": "PreviewAny", "inputs": {"source": str(ANSWERS[1])}}}
+    faults = [[1, "during", "step", 3, "SIGKILL"], [0, "after", "step", 5, "SIGKILL"]]
+    found = bench.sampled(with_workers(graph, 2), answer=ANSWERS[1], faults=faults)
+    assert_same(found, bench.alone(graph, answer=ANSWERS[1]))
+    assert len(found[0]["warnings"]) == 2 and all("is lost" in sentence for sentence in found[0]["warnings"])
 
 
-def test_each_gpu_has_one(bench, graph):
-    found = bench.sampled(says_which_gpu(with_workers(graph, -1)))
-    assert len(found[0]["workers"]) == 2 and found[0]["warnings"] == [] and bench.gpus() == {"7", "8"}
-    assert "no GPU beside the one in use" in bench.server.error(bench.entry(with_workers(graph, -1), gpus=[]))
+def pytest_generate_tests(metafunc):
+    if "faults" in metafunc.fixturenames:
+        kills = metafunc.config.getoption("--kills")
+        metafunc.parametrize(("sampler_name", "faults"), [DEAD_AND_DUMB, *map(at_random, range(kills))])
+
+
+DEAD_AND_DUMB = ("euler_ancestral", [[0, "during", "look", 1, "SIGKILL"], [1, "before", "x0", 2, "SIGSTOP"]])
+
+
+def at_random(number):
+    """(sampler, faults): one or both workers are killed at some time."""
+    rng = random.Random(number)
+    moment = lambda: [rng.choice(["before", "during", "after"]), rng.choice(["step", "step", "x0", "look"]), rng.randint(1, 3)]
+    return SAMPLERS[number % len(SAMPLERS)], [[worker, *moment(), "SIGKILL"] for worker in rng.sample([0, 1], rng.randint(1, 2))]
+
+
+def test_a_worker_that_dies(bench, graph, sampler_name, faults):
+    """Of many runs (dev.py test --kills 50) the memory of the server stays as it is: within a tenth."""
+    graph = by(sampler_name, graph)
+    wanted, found = bench.alone(graph), bench.sampled(with_workers(graph, 2), faults=faults, patience=3)
+    assert_same(found, wanted)
+    warnings = found[0]["warnings"]
+    assert 1 <= len(warnings) <= len(faults) and all("is lost" in sentence for sentence in warnings)
+    assert any("stood still" in sentence for sentence in warnings) == any(fault[4] == "SIGSTOP" for fault in faults)
+    assert found[0]["model_rows"] >= wanted[0]["model_rows"] and len(bench.pids()) <= 2
+    bench.used.append(psutil.Process(bench.server.process.pid).memory_info().rss)
+    assert len(bench.used) < 20 or max(bench.used[-5:]) < 1.1 * max(bench.used[5:10]), bench.used
+
+
+def test_a_cluster_that_is_not_there(bench, graph):
+    started = time.monotonic()
+    error = bench.server.error(bench.entry(with_workers(graph, 1, address="127.0.0.1:9")))
+    assert "No Ray cluster answers at 127.0.0.1:9 (" in error and time.monotonic() - started < 10
+
+
+def test_a_cluster_that_goes_away(bench, graph):
+    """And the server does not go with it; the next run has a new one, on this machine. The cluster says it had GPUs, which nobody uses."""
+    with cluster(gpus=1) as address:
+        there = lambda count, **inputs: with_workers(graph, count, address=address, **inputs)
+        assert f"count is 2, but the Ray cluster at {address} has fewer GPUs (1)" in bench.server.error(bench.entry(there(2)))
+        found = bench.sampled(says_which_gpu(there(-1)))
+        assert len(found[0]["workers"]) == 1 and found[0]["warnings"] == [] and bench.gpus() == {"0"}
+        running = bench.server.submit(there(-1, steps=40, seed=88))
+        time.sleep(1)
+    entry = bench.server.wait(running)
+    assert bench.server.error(entry) is None and "is lost" in report(entry)["warnings"][0]
+    found = bench.sampled(with_workers(graph, 1))
+    assert_same(found, bench.alone(graph))
+    assert len(found[0]["workers"]) == 1 and found[0]["warnings"] == []
+
+
+@pytest.mark.parametrize("sampler_name", SAMPLERS)
+def test_the_same_bits_with_one_worker(bench, graph, sampler_name):
+    assert_same_with(1, bench, by(sampler_name, graph), [8])

@@ -45,6 +45,12 @@ def test_a_node_that_was_not_seen_while_it_ran(elsewhere, place):
     assert (elsewhere[place]["tiles"], elsewhere[place]["best"], elsewhere[place]["shown"]) == (STARTED, KEPT, STARTED)
 
 
+def test_app_mode_shows_the_sheet_of_all_in_place_of_the_board(elsewhere):
+    found = elsewhere["app"]
+    assert found["files"] == ["group", "group_sheet"] and not found["drawn"]
+    assert (found["board"]["tiles"], found["board"]["best"], found["board"]["shown"]) == (STARTED, KEPT, STARTED)  # in the graph again
+
+
 def test_more_like_this_compares_with_the_candidate(elsewhere):
     """Beside the scorer that was there; a second press takes another picture in the same place. The candidate itself is the likest."""
     found, report = elsewhere["alike"], elsewhere["alike"]["report"]

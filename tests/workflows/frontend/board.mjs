@@ -12,7 +12,7 @@ const { board, inputs, set, show, load, queue, picture, over, tile, report } = o
 
 async function look(renderer, seed) {
   await load(saved);
-  await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.4, steps: 20 });
+  await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.15, steps: 20 });
   await show();
   const before = await board();
   const asked = [];

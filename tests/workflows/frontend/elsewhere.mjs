@@ -1,4 +1,4 @@
-// node elsewhere.mjs CHROMIUM ADDRESS FOLDER GARDEN CUSTOM PICTURES: boards of a node that samples with a Group Sampler, of a QIP Selector, in
+// node elsewhere.mjs CHROMIUM ADDRESS FOLDER GARDEN CUSTOM PICTURES: App mode, boards of a node that samples with a Group Sampler, of a QIP Selector, in
 // a subgraph and on a collapsed node, "more like this", and what many runs leave in memory, in both node renderers; leaves pictures in
 // FOLDER; prints JSON: {renderer: {...}}, see the end of the loop.
 import fs from 'fs';
@@ -61,6 +61,32 @@ async function collapsed(seed) {
   return board();
 }
 
+/** What App mode shows of a run, where a Group Sheet is among the app's outputs, and the graph afterwards. */
+async function inApp(seed, name) {
+  const saver = garden.nodes.find(node => node.type === 'SaveImage').id;
+  await load({ ...garden, extra: { ...garden.extra, linearData: { inputs: [], outputs: [saver, 77] } } });
+  await set({ ...QUICK, seed });
+  await page.evaluate(() => {
+    const sheet = Object.assign(window.LiteGraph.createNode('GroupSheet'), { id: 77 });
+    window.app.graph.add(sheet);
+    const sampler = window.app.graph.nodes.find(node => node.type === 'GroupKSampler');
+    sampler.connect(sampler.outputs.findIndex(output => output.name === 'report'), sheet, sheet.inputs.findIndex(input => input.name.endsWith('report0')));
+  });
+  const toggle = () => page.evaluate(() => window.app.extensionManager.command.execute('Comfy.ToggleLinear'));
+  await toggle();
+  await page.waitForTimeout(1000);
+  await queue();
+  const files = () => page.evaluate(() => [...document.querySelectorAll('img')].filter(one => one.offsetParent && one.src.includes('/view?')).map(one => new URL(one.src).searchParams.get('filename').split('_0')[0]));
+  await page.waitForFunction(() => document.querySelectorAll('img[src*="filename=group_sheet"]').length, null, { timeout: 60000 });
+  await page.waitForTimeout(500);
+  const found = [...new Set(await files())].sort();
+  const drawn = await page.locator('.group-board').isVisible();
+  await picture(name);
+  await toggle();
+  await page.waitForTimeout(1000);
+  return { files: found, drawn, board: await board() };
+}
+
 /** Follows the run before. */
 async function moreLike(name) {
   await show();
@@ -120,6 +146,7 @@ for (const [renderer, isVue] of RENDERERS) {
   messages.length = 0;
   const seed = isVue ? 21000 : 22000;
   seen[renderer] = {
+    app: await inApp(seed + 200, `${renderer} app`),
     sampler: await other(custom, 'GroupSampler', QUICK, `${renderer} custom sampling`),
     selector: await other(pictures, 'QIPSelector', { folder: 'board', output_group_size: 2 }, `${renderer} selector`),
     subgraph: await inSubgraph(seed, `${renderer} subgraph`),
