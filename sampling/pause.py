@@ -41,11 +41,11 @@ class Pause:
 
 class Changed(Exception):
     """To begin anew. before, answer: what the inputs said and what counts from now on; living: the trajectories so far, which nobody else
-    holds; step: after which it was asked, from 0."""
+    holds; step: after which it was asked, from 0; warnings: so far, which go on to count."""
 
-    def __init__(self, before, answer, living, step):
+    def __init__(self, before, answer, living, step, warnings):
         self.inputs = {name: new for name, old, new in zip(Answer._fields, before, answer, strict=True) if new != old}
-        self.answer, self.living, self.step = answer, living, step
+        self.answer, self.living, self.step, self.warnings = answer, living, step, warnings
         super().__init__(", ".join(f"{name}: {value if value != '' else 'nothing'}" for name, value in self.inputs.items()))
 
     def __str__(self):

@@ -75,7 +75,7 @@ class GroupRun:
         run = Run(settings, self.plan, pool=self.kept.id, prompts=own, reproduce=reproduce)
         run.notes = remarks.notes(group, self.plan, ground) + left_out(ground.guider, numbers)
         if self.before:
-            run.changed = self.before.as_data()
+            run.changed, run.warnings = self.before.as_data(), list(self.before.warnings)
             run.notes.append(str(self.before))
         return run
 
@@ -239,7 +239,7 @@ class GroupRun:
             answer = group.pause.ask(self.record, group.answer, check)
         if answer != group.answer:
             living, self.hub.living = self.hub.living, []  # whom the hub has it stops
-            raise Changed(group.answer, answer, living, self.step)
+            raise Changed(group.answer, answer, living, self.step, self.record.warnings)
 
     def texts(self):
         """By seed what a picture is compared with, together with what all share, where candidates have prompts of their own; else none."""

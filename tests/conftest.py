@@ -19,7 +19,7 @@ load_pack()
 def pytest_addoption(parser):
     parser.addoption("--write-api", action="store_true", help="write the shipped workflows' API forms anew, by the real frontend")
     parser.addoption("--kills", type=int, default=0, metavar="N", help="in how many more runs tests/server/test_workers.py kills workers")
-    parser.addoption("--fuzz", type=int, default=60, metavar="N", help="how many prompts tests/server/test_fuzz.py makes up")
+    parser.addoption("--fuzz", type=int, default=40, metavar="N", help="how many prompts tests/server/test_fuzz.py makes up")
 
 
 @pytest.fixture(autouse=True)

@@ -88,9 +88,9 @@ def one_by_one(latent):
     return LatentRebatch.execute([latent], [1])[0]
 
 
-@pytest.mark.parametrize(("pair", "sampler_name"), [(pair, name) for name, pair in zip(SAMPLERS, cycle(PAIRS), strict=False)])
+@pytest.mark.parametrize(("pair", "sampler_name"), [(pair, name) for name, pair in zip(SAMPLERS[::2], cycle(PAIRS), strict=False)])
 def test_every_result_is_what_two_stock_samplers_make_of_its_seed(request, pair, sampler_name):
-    """Each sampler with one of the pairs: what differs between pairs does not depend on the sampler."""
+    """Every second sampler with one of the pairs: what differs between pairs does not depend on the sampler."""
     stages = request.getfixturevalue(pair)
     with torch.inference_mode():
         latent, seeds, low = stages.group(sampler_name)

@@ -1,4 +1,4 @@
-"""A run that pauses, in a browser and both node renderers: it asks on the board, waits for who is there, and goes on as its inputs then say."""
+"""A run that pauses, in a browser, in one node renderer of each frontend: it asks on the board, waits for who is there, and goes on as its inputs then say."""
 
 import json
 
@@ -9,16 +9,20 @@ from PIL import Image
 STARTED, KEPT = 24, 4
 
 
+PLACES = [("server", "canvas"), ("newest_frontend", "vue")]
+
+
+@pytest.fixture(scope="module", params=PLACES, ids=[renderer for _, renderer in PLACES])
+def place(request):
+    """(server, renderer)."""
+    return request.getfixturevalue(request.param[0]), request.param[1]
+
+
 @pytest.fixture(scope="module")
-def seen_pauses(in_browser, any_frontend):
+def pause(in_browser, place):
     folder = shipped.ROOT / "output" / "board"
     folder.mkdir(parents=True, exist_ok=True)
-    return in_browser("pause.mjs", any_frontend.address, shipped.FOLDER / "garden.json", folder)
-
-
-@pytest.fixture(params=["canvas", "vue"])
-def pause(request, seen_pauses):
-    return seen_pauses[request.param]
+    return in_browser("pause.mjs", place[0].address, shipped.FOLDER / "garden.json", folder, place[1])
 
 
 def test_a_page_that_is_loaded_anew_finds_it_waiting(pause):
@@ -51,20 +55,21 @@ def test_it_is_stopped_while_it_waits(pause):
     assert pause["interrupted"]["paused"] == "" and "stopped" in pause["interrupted"]["head"]
 
 
-def test_nothing_complains(pause, seen_pauses):
-    assert pause["messages"] == [] and seen_pauses["other"] == {"board": None, "messages": []}
+def test_nothing_complains(pause):
+    assert pause["messages"] == [] and pause["other"] == {"board": None, "messages": []}
 
 
-def test_saved_pictures_carry_what_was_answered(pause, any_frontend):
+def test_saved_pictures_carry_what_was_answered(pause, place):
     """And give the same without anybody."""
+    server, _ = place
     wanted = pause["ended"]["report"]
-    files = sorted((any_frontend.folder / "output").rglob("*.png"))
+    files = sorted((server.folder / "output").rglob("*.png"))
     pictures = [text for text in (Image.open(file).text for file in files) if wanted["id"] in text.get("workflow", "")]
     assert len(pictures) == KEPT
     (node,) = (node for node in json.loads(pictures[0]["workflow"])["nodes"] if node["type"] == "GroupKSampler")
     (prompt,) = (node["inputs"] for node in json.loads(pictures[0]["prompt"]).values() if node["class_type"] == "GroupKSampler")
     assert node["widgets_values"][-4:] == ["", pause["pin"], pause["ban"], 0.3]
     assert (prompt["pinned"], prompt["banned"], prompt["lambda_score"]) == (pause["pin"], pause["ban"], 1)
-    entry = any_frontend.wait(any_frontend.submit(json.loads(pictures[0]["prompt"])))
+    entry = server.wait(server.submit(json.loads(pictures[0]["prompt"])))
     text = next(output["text"][0] for output in entry["outputs"].values() if output.get("text", [""])[0].startswith("{"))
     assert [str(seed) for seed in json.loads(text)["seeds"]] == wanted["seeds"]

@@ -33,7 +33,9 @@ export async function moreLike(sampler, seed, source) {
 
 /** The picture alone. @param {Source} source */
 async function cut({ address, place, count }) {
-  const sheet = await createImageBitmap(await (await fetch(address)).blob());
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(await answer.text());
+  const sheet = await createImageBitmap(await answer.blob());
   const { columns, rows } = cell(place, count);
   const [width, height] = [Math.floor(sheet.width / columns), Math.floor(sheet.height / rows)];
   const canvas = new OffscreenCanvas(width, height);
@@ -47,7 +49,8 @@ async function upload(picture, name) {
   body.append("image", picture, name);
   body.append("subfolder", FOLDER);
   const answer = await api.fetchApi("/upload/image", { method: "POST", body });
-  if (!answer.ok) throw new Error(await answer.text());
+  // The host gives no reasons.
+  if (!answer.ok) throw new Error(`/upload/image: ${answer.status} ${answer.statusText}`);
   const { name: file, subfolder } = await answer.json();
   return `${subfolder}/${file}`;
 }

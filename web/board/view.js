@@ -72,6 +72,8 @@ export class View {
     /** @type {Set<string>} who would be in the group by what is being tried */
     this.would = new Set();
     this.gone = false; // what the run left
+    /** @type {number | undefined} the round that is pointed at in the timeline */
+    this.until = undefined;
     /** @type {string[]} addresses of the group's finished pictures, once there are any */
     this.results = [];
     this.large.hidden = true;
@@ -89,7 +91,7 @@ export class View {
       this.sheet.replaceChildren();
       this.tools.replaceChildren();
       this.element.style.overflow = "";
-      [this.chosen, this.comparing, this.results, this.gone, this.large.hidden] = [null, false, [], false, true];
+      [this.chosen, this.comparing, this.results, this.gone, this.large.hidden, this.until] = [null, false, [], false, true, undefined];
     }
     this.seen = seen;
     this.would = new Set();
@@ -129,9 +131,10 @@ export class View {
     this.about.textContent = said;
   }
 
-  /** The tiles, as they are or as they were in a round. @param {number} [until] */
-  draw(until) {
+  /** The tiles, as they are or as they were in a round. */
+  draw() {
     const { report, status, shows } = this.seen;
+    const { until } = this;
     const { words } = this.outside;
     const all = shown(candidates(report, until));
     const living = all.filter((one) => one.left === null).length;
@@ -224,11 +227,17 @@ export class View {
         const bar = element("div", round === null ? "bar" : "bar look");
         bar.style.height = `${Math.max(6, (100 * living) / most)}%`;
         bar.title = `${this.outside.words("step")} ${step}: ${living} ${this.outside.words("living")}`;
-        if (round !== null) bar.onpointerenter = () => this.draw(round);
+        if (round !== null) bar.onpointerenter = () => this.point(round);
         return bar;
       }),
     );
-    this.time.onpointerleave = () => this.draw();
+    this.time.onpointerleave = () => this.point();
+  }
+
+  /** @param {number} [round] */
+  point(round) {
+    this.until = round;
+    this.draw();
   }
 
   /** @param {string} seed */

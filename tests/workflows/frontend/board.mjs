@@ -113,14 +113,14 @@ for (const [renderer, isVue] of RENDERERS) {
   const found = (seen[renderer] = await look(renderer, isVue ? 1000 : 2000));
   found.messages = [...messages];
   // Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
-  await set({ seed: isVue ? 3000 : 4000, seeds: '', output_group_size: 4, starting_candidates: 120 });
+  await set({ seed: isVue ? 3000 : 4000, seeds: '', output_group_size: 4, starting_candidates: 60 });
   await page.mouse.click(1400, 950);
   await page.waitForTimeout(1500);
   await queue();
-  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length > 100);
+  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 60);
   await page.reload();
   await ready(page);
-  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length > 100, null, { timeout: 60000 });
+  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 60, null, { timeout: 60000 });
   found.reloaded = await board();
   await over();
   found.finished = await board();

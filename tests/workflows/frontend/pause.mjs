@@ -1,10 +1,10 @@
-// node pause.mjs CHROMIUM ADDRESS FILE FOLDER: runs a workflow with a Group KSampler that pauses, and takes part, in both node renderers;
-// leaves pictures in FOLDER; prints JSON: {renderer: {...}}, see the end of `look`.
+// node pause.mjs CHROMIUM ADDRESS FILE FOLDER RENDERER: runs a workflow with a Group KSampler that pauses, and takes part; leaves pictures in
+// FOLDER; prints JSON, see the end of `look`.
 import fs from 'fs';
 import { RENDERERS, ready, reloaded, start } from './browser.mjs';
 import { onboard } from './onboard.mjs';
 
-const [browserPath, address, file, folder] = process.argv.slice(2);
+const [browserPath, address, file, folder, renderer] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
 const saved = JSON.parse(fs.readFileSync(file));
 const { board, inputs, set, show, load, queue, picture, over, tile, report } = onboard(page, folder);
@@ -13,7 +13,7 @@ const seconds = async () => Number((await board()).paused.match(/(\d+) s/)[1]);
 const wait = number => page.request.post(`${address}/tiny/pause/${number}`);
 const stopped = () => page.waitForFunction(() => document.querySelector('.group-board').shadowRoot.querySelector('.head').textContent.includes('stopped'));
 
-async function look(renderer, seed) {
+async function look(seed) {
   await load(saved);
   await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.4, steps: 20, pause_at: 0.3 });
   await page.mouse.click(1400, 950); // what a page keeps when it is loaded anew
@@ -32,6 +32,11 @@ async function look(renderer, seed) {
   await show();
   await page.waitForTimeout(300);
   await picture(`${renderer} paused`);
+  const theme = name => page.evaluate(palette => window.app.extensionManager.setting.set('Comfy.ColorPalette', palette), name);
+  await theme('light');
+  await page.waitForTimeout(800);
+  await picture(`${renderer} paused light`);
+  await theme('dark');
   const [ban, pin] = await page.evaluate(() => {
     const tiles = [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile')];
     return [tiles.findIndex(one => !one.classList.contains('left')), tiles.findIndex(one => one.classList.contains('left'))];
@@ -76,19 +81,16 @@ async function look(renderer, seed) {
   return { reloaded, before, after, held, ban: seeds[ban], pin: seeds[pin], refused, ended, banned, byItself, interrupted };
 }
 
-const seen = {};
 const other = await page.context().newPage();
 const elsewhere = [];
 other.on('pageerror', error => elsewhere.push(String(error)));
 await other.goto(address);
 await ready(other);
 await onboard(other, folder).load(saved);
-for (const [renderer, isVue] of RENDERERS) {
-  await reloaded(page, isVue);
-  messages.length = 0;
-  seen[renderer] = await look(renderer, isVue ? 6000 : 8000);
-  seen[renderer].messages = [...messages];
-}
+await reloaded(page, new Map(RENDERERS).get(renderer));
+messages.length = 0;
+const seen = await look(8000);
+seen.messages = [...messages];
 // The other tab hears nothing of this one's runs.
 seen.other = { board: await onboard(other, folder).board(), messages: elsewhere };
 console.log(JSON.stringify(seen));
