@@ -22,6 +22,7 @@ async function look(renderer, seed) {
   const states = [];
   for (let i = 0; i < 400 && !states.at(-1)?.best; i++) {
     const now = await board();
+    if (now && !states.length) await show(); // the node has grown
     if (now && JSON.stringify(now) !== JSON.stringify(states.at(-1))) {
       states.push(now);
       if (now.left && !now.best) await picture(`${renderer} live`);

@@ -75,6 +75,7 @@ async function inApp(seed, name) {
   const toggle = () => page.evaluate(() => window.app.extensionManager.command.execute('Comfy.ToggleLinear'));
   await toggle();
   await page.waitForTimeout(1000);
+  await page.keyboard.press('Escape'); // what a new user is told
   await queue();
   const files = () => page.evaluate(() => [...document.querySelectorAll('img')].filter(one => one.offsetParent && one.src.includes('/view?')).map(one => new URL(one.src).searchParams.get('filename').split('_0')[0]));
   await page.waitForFunction(() => document.querySelectorAll('img[src*="filename=group_sheet"]').length, null, { timeout: 60000 });
