@@ -25,12 +25,12 @@ class BlockHub(Hub):
         return 1 if entries.alone else wanted
 
 
-def trajectories(ground, candidates, blocks):
-    """Of these candidates of a Ground, from their first step; blocks: see crew.Site."""
-    block_of, found = {seed: name for name, block in blocks for seed, _ in block}, []
-    for candidate in candidates:
-        found.append(ground.trajectory(candidate, Known()))
-        found[-1].block = block_of[candidate.seed]
+def trajectories(ground, blocks):
+    """Of the candidates of blocks, see crew.Site, that grow from a Ground, from their first step."""
+    named = [(name, own) for name, block in blocks for own in block]
+    found = [ground.trajectory(candidate, Known()) for candidate in ground.candidates([own for _, own in named])]
+    for t, (name, _) in zip(found, named, strict=True):
+        t.block = name
     return found
 
 

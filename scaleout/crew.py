@@ -13,8 +13,9 @@ from .upstream import difference, digests, upstream
 
 @dataclass
 class Site:
-    """A worker in this sampling context. blocks: [(block, its candidates, each a seed and its row of the latent)]; orders: whom it was told to keep, and how many rows a call may
-    have, for each step: whoever repeats them comes to the same candidates, bit for bit; did: for the report."""
+    """A worker in this sampling context. blocks: [(block, its candidates, each a seed and its row of the latent)]; orders: whom it was told
+    to keep, and how many rows a call may have, for each step: whoever repeats them comes to the same candidates, bit for bit; did: for
+    the report."""
 
     worker: object
     blocks: list
@@ -190,7 +191,7 @@ class CrewHub(BlockHub):
 
     def _repeat(self, site):
         """Sample what a lost worker had, by the same orders."""
-        made = {t.candidate.seed: t for t in trajectories(self.ground, self.ground.candidates(site.grown), site.blocks)}
+        made = {t.candidate.seed: t for t in trajectories(self.ground, site.blocks)}
         agreed = self.most_rows
         for kept, most_rows in site.orders:
             self.most_rows, going = most_rows, [made[seed] for seed in kept]

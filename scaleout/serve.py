@@ -42,9 +42,8 @@ class ServedRun:
         eyes = Eyes(ground, group.objective, group.vae) if job["looks"] else None
         if eyes:
             load_together(eyes.patchers)
-        candidates = ground.candidates([own for _, block in job["blocks"] for own in block])
-        theirs = trajectories(ground, candidates, job["blocks"])
-        self.hub = BlockHub(ground, candidates, theirs, self.warnings.append, group.objective, eyes)
+        theirs = trajectories(ground, job["blocks"])
+        self.hub = BlockHub(ground, [t.candidate for t in theirs], theirs, self.warnings.append, group.objective, eyes)
         channel.hub = self.hub
 
     def step(self, kept, most_rows):

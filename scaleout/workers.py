@@ -19,7 +19,6 @@ from .crew import Crew
 # Seconds: between looks at whether somebody has interrupted; that a worker may stand still in a run; that a host may take to start; that
 # one node may take to load; and that a cluster may take to answer, for which Ray would wait long, deaf to interrupts.
 TICK, PATIENCE, STARTING, LOADING, REACHING = 0.2, 120, 300, 1800, 5
-ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}")
 # Times the longest answer so far.
 SLOWER = 10
 # The host's arguments that are of the server alone. All but the second ones are followed by a value.
@@ -28,6 +27,8 @@ OF_THE_SERVER = (
 )  # fmt: skip
 SWITCHES = ("--auto-launch", "--windows-standalone-build", "--quick-test-for-ci", "--enable-manager")
 
+# A name or number of a machine, and a port.
+ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}")
 SAY_HOW_MANY = "set the count of Group Workers to how many workers you want."
 
 _running = []
@@ -81,7 +82,8 @@ class Workers:
             while new:
                 answer = new[0].answer()
                 if "error" in answer:
-                    raise RuntimeError(f"{new[0].name} did not start: {answer['error']}.{_hint(self.address)}")
+                    hint = _hint(self.address) if answer.get("gone") else ""
+                    raise RuntimeError(f"{new[0].name} did not start: {answer['error']}.{hint}")
                 _running.append(new.pop(0).started(**answer))
         finally:  # all, unless one did not start or somebody has interrupted
             for worker in new:
@@ -142,7 +144,7 @@ class _Worker:
                     answer = ray.get(self.asked)
                 except ray.exceptions.RayError as e:
                     self.kill()
-                    return {"error": _words(e)}
+                    return {"error": _words(e), "gone": True}
                 if self.ordered:  # starting and loading take longer
                     self.longest = max(self.longest, time.monotonic() - started)
                 self.received += _bytes(answer)
@@ -218,8 +220,8 @@ def _connected(address):
             else:
                 ray.init(address="local", include_dashboard=False, **quiet)
         except Exception as e:  # of Ray and what it is made of
-            where = f"Ray does not start at {address or 'this machine'}"
-            raise RuntimeError(f"{where}: {_words(e)}.{_hint(address)}") from e
+            where = f"in the cluster at {address}" if address else "on this machine"
+            raise RuntimeError(f"Ray does not start {where}: {_words(e)}.{_hint(address)}") from e
         _connected.address = address
     return ray
 
