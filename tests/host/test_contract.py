@@ -12,7 +12,7 @@ SAMPLERS = comfy.samplers.KSampler.SAMPLERS
 TOLERANCE = 1e-4
 
 
-@pytest.mark.parametrize(("model", "cfg"), [("flow", 1.0), ("eps", 1.0), ("eps", 4.0)], indirect=["model"])
+@pytest.mark.parametrize(("model", "cfg"), [("flow", 1.0), ("eps", 4.0)], indirect=["model"])
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
 def test_survivors_equal_stock_single_runs(sampler_name, model, cfg):
     latent, report = group(model, 7, tiny.empty_latent(model), sampler_name=sampler_name, cfg=cfg, ratio=0.25)
@@ -23,7 +23,7 @@ def test_survivors_equal_stock_single_runs(sampler_name, model, cfg):
         assert tiny.relative_error(row[None], alone) < TOLERANCE
 
 
-# What the next two look at does not depend on how a model says what it predicts, so samplers take turns.
+# What these two look at does not depend on how a model says what it predicts, so samplers take turns.
 IN_TURN = list(zip(SAMPLERS, cycle(["flow", "eps"]), strict=False))
 
 

@@ -13,7 +13,7 @@ from contract import TOLERANCE
 
 # A node is tried on these in turn until so many have taken it.
 MODELS = ("SD 1.5", "FLUX.1 Schnell", "SD3", "Wan text to video", "LTX")
-ARCHITECTURES_EACH = (2, 1)  # with its defaults, and with other values
+ARCHITECTURES_EACH = (1, 1)  # with its defaults, and with other values
 SETTINGS = {"steps": 3, "cfg": 4.0}
 SEED = 7
 

@@ -61,10 +61,18 @@ def newest_frontend(request, tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="module", params=["server", *(["newest_frontend"] if "NEWER_FRONTEND" in os.environ else [])])
-def any_frontend(request):
-    """A server with the frontend that the host brings, and one with a newer one."""
-    return request.getfixturevalue(request.param)
+@pytest.fixture(scope="module")
+def place(request):
+    """(server, node renderer), by the name of the server's fixture."""
+    return request.getfixturevalue(request.param[0]), request.param[1]
+
+
+@pytest.fixture(scope="session")
+def pictures_folder():
+    """Where pictures of the board are left, to be looked at."""
+    folder = ROOT / "output" / "board"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,12 @@ STARTED, KEPT = 8, 2
 
 
 @pytest.fixture(scope="module")
-def seen_elsewhere(in_browser, newest_frontend):
-    folder = shipped.ROOT / "output" / "board"
-    folder.mkdir(parents=True, exist_ok=True)
+def seen_elsewhere(in_browser, newest_frontend, pictures_folder):
     (newest_frontend.folder / "input" / "board").mkdir(exist_ok=True)
     for i in range(STARTED):
         Image.new("RGB", (64, 48), (30 * i, 255 - 30 * i, 90)).save(newest_frontend.folder / "input" / "board" / f"{i}.png")
     files = [shipped.FOLDER / f"{name}.json" for name in ("garden", "custom_sampling", "picture_folder")]
-    return in_browser("elsewhere.mjs", newest_frontend.address, folder, *files)
+    return in_browser("elsewhere.mjs", newest_frontend.address, pictures_folder, *files)
 
 
 @pytest.fixture(params=["canvas", "vue"])
@@ -45,8 +43,8 @@ def test_a_node_that_was_not_seen_while_it_ran(elsewhere, place):
     assert (elsewhere[place]["tiles"], elsewhere[place]["best"], elsewhere[place]["shown"]) == (STARTED, KEPT, STARTED)
 
 
-def test_app_mode_shows_the_sheet_of_all_in_place_of_the_board(elsewhere):
-    found = elsewhere["app"]
+def test_app_mode_shows_the_sheet_of_all_in_place_of_the_board(seen_elsewhere):
+    found = seen_elsewhere["app"]
     assert found["files"] == ["group", "group_sheet"] and not found["drawn"]
     assert (found["board"]["tiles"], found["board"]["best"], found["board"]["shown"]) == (STARTED, KEPT, STARTED)  # in the graph again
 

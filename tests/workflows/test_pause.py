@@ -9,20 +9,13 @@ from PIL import Image
 STARTED, KEPT = 24, 4
 
 
-PLACES = [("server", "canvas"), ("newest_frontend", "vue")]
-
-
-@pytest.fixture(scope="module", params=PLACES, ids=[renderer for _, renderer in PLACES])
-def place(request):
-    """(server, renderer)."""
-    return request.getfixturevalue(request.param[0]), request.param[1]
+pytestmark = pytest.mark.parametrize("place", [("server", "canvas"), ("newest_frontend", "vue")], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
-def pause(in_browser, place):
-    folder = shipped.ROOT / "output" / "board"
-    folder.mkdir(parents=True, exist_ok=True)
-    return in_browser("pause.mjs", place[0].address, shipped.FOLDER / "garden.json", folder, place[1])
+def pause(in_browser, place, pictures_folder):
+    server, renderer = place
+    return in_browser("pause.mjs", server.address, shipped.FOLDER / "garden.json", pictures_folder, renderer)
 
 
 def test_a_page_that_is_loaded_anew_finds_it_waiting(pause):

@@ -1,16 +1,16 @@
-// node board.mjs CHROMIUM ADDRESS FILE FOLDER: runs a workflow with a Group KSampler and looks at the board, in both node renderers; leaves
-// pictures in FOLDER; prints JSON: {renderer: {...}}, see the end of `look`.
+// node board.mjs CHROMIUM ADDRESS FILE FOLDER RENDERER: runs a workflow with a Group KSampler and looks at the board; leaves pictures in
+// FOLDER; prints JSON, see the end of `look`.
 import fs from 'fs';
 import { RENDERERS, ready, reloaded, start } from './browser.mjs';
 import { onboard } from './onboard.mjs';
 
-const [browserPath, address, file, folder] = process.argv.slice(2);
+const [browserPath, address, file, folder, renderer] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
 const saved = JSON.parse(fs.readFileSync(file));
 
 const { board, inputs, set, show, load, queue, picture, over, tile, report } = onboard(page, folder);
 
-async function look(renderer, seed) {
+async function look(seed) {
   await load(saved);
   await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.15, steps: 20 });
   await show();
@@ -107,24 +107,22 @@ async function look(renderer, seed) {
   return { read, large, closed, alone, back, would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
 }
 
-const seen = {};
-for (const [renderer, isVue] of RENDERERS) {
-  await reloaded(page, isVue);
-  messages.length = 0;
-  const found = (seen[renderer] = await look(renderer, isVue ? 1000 : 2000));
-  found.messages = [...messages];
-  // Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
-  await set({ seed: isVue ? 3000 : 4000, seeds: '', output_group_size: 4, starting_candidates: 60 });
-  await page.mouse.click(1400, 950);
-  await page.waitForTimeout(1500);
-  await queue();
-  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 60);
-  await page.reload();
-  await ready(page);
-  await page.waitForFunction(() => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 60, null, { timeout: 60000 });
-  found.reloaded = await board();
-  await over();
-  found.finished = await board();
-}
+await reloaded(page, new Map(RENDERERS).get(renderer));
+messages.length = 0;
+const seen = await look(renderer === 'vue' ? 1000 : 2000);
+seen.messages = [...messages];
+// Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
+await set({ seed: 3000, seeds: '', output_group_size: 4, starting_candidates: 60 });
+await page.mouse.click(1400, 950);
+await page.waitForTimeout(1500);
+await queue();
+const all = () => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 60;
+await page.waitForFunction(all);
+await page.reload();
+await ready(page);
+await page.waitForFunction(all, null, { timeout: 60000 });
+seen.reloaded = await board();
+await over();
+seen.finished = await board();
 console.log(JSON.stringify(seen));
 await browser.close();

@@ -141,13 +141,12 @@ async function memory() {
   return { sizes, tiles: (await board()).tiles };
 }
 
-const seen = {};
+const seen = { app: await inApp(20000, 'app') };
 for (const [renderer, isVue] of RENDERERS) {
   await reloaded(page, isVue);
   messages.length = 0;
   const seed = isVue ? 21000 : 22000;
   seen[renderer] = {
-    app: await inApp(seed + 200, `${renderer} app`),
     sampler: await other(custom, 'GroupSampler', QUICK, `${renderer} custom sampling`),
     selector: await other(pictures, 'QIPSelector', { folder: 'board', output_group_size: 2 }, `${renderer} selector`),
     subgraph: await inSubgraph(seed, `${renderer} subgraph`),
