@@ -9,7 +9,9 @@ from PIL import Image
 STARTED, KEPT = 24, 4
 
 
-pytestmark = pytest.mark.parametrize("place", [("server", "canvas"), ("newest_frontend", "vue")], indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize(
+    "place", [("server", "canvas"), ("newest_frontend", "vue")], ids="-".join, indirect=True, scope="module"
+)
 
 
 @pytest.fixture(scope="module")
