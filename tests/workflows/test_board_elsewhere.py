@@ -59,7 +59,7 @@ def test_more_like_this_compares_with_the_candidate(elsewhere):
 
 
 def test_memory_stays_flat(elsewhere):
-    """After 300 looks the page holds no more than after 50, but for a small part."""
+    """After 500 looks the page holds no more than after 100, but for a small part."""
     first, *_, last = elsewhere["memory"]["sizes"]
     assert elsewhere["memory"]["tiles"] == 64 and last < 1.05 * first + 2**20
 

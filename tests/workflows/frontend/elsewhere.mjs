@@ -129,13 +129,13 @@ async function memory() {
     return (await client.send('Runtime.getHeapUsage')).usedSize;
   };
   const sizes = [];
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 100; i++) {
     await page.evaluate(number => {
       const node = String(window.app.graph.nodes.find(one => one.type === 'GroupKSampler').id);
       window.app.api.dispatchEvent(new CustomEvent('group_inference.board', { detail: { node, run: `many${number}`, begun: 9e9 + number, said: 1 } }));
     }, i);
     await page.waitForTimeout(60);
-    if (i % 10 === 9) sizes.push(await held());
+    if (i % 20 === 19) sizes.push(await held());
   }
   await page.unroute(/\/group_inference\/board\/many/);
   return { sizes, tiles: (await board()).tiles };
