@@ -19,6 +19,9 @@ class Worker:
         folder = os.environ.get("COMFYUI_PATH", folder)
         if own := os.environ.get("COMFYUI_ARGUMENTS"):
             arguments = own.split()
+        if not os.path.exists(os.path.join(folder, "main.py")):
+            where = f"{folder} on {platform.node()}"
+            return {"error": f"there is no ComfyUI in {where}: start Ray there with its folder as COMFYUI_PATH, see docs/scaleout.md"}
         # The host's logger wraps the standard streams and lets the old ones be collected, which would close Ray's.
         self.streams = sys.stdout, sys.stderr
         # The host empties its temp folder when it starts, and that of the server is in use.

@@ -142,6 +142,9 @@ class _Worker:
             if ready:
                 try:
                     answer = ray.get(self.asked)
+                except ray.exceptions.RayTaskError as e:  # of what it was to do, in more lines than one
+                    self.kill()
+                    return {"error": _words(e.cause)}
                 except ray.exceptions.RayError as e:
                     self.kill()
                     return {"error": _words(e), "gone": True}
@@ -238,7 +241,7 @@ def _reach(address):
     host, port = address.rsplit(":", 1)
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACHING).close()
-    except (OSError, OverflowError) as e:
+    except (OSError, OverflowError, UnicodeError) as e:
         raise RuntimeError(
             f"No Ray cluster answers at {address} ({_words(e)}): start one there by ray start --head, or correct the address."
         ) from e

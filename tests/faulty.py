@@ -34,7 +34,7 @@ class FaultyServer:
         self.server.post("/faults", {"faults": [], **told})
         self.runs += 1
         graph = copy.deepcopy(graph)
-        graph["21" if "21" in graph else "7"]["inputs"]["solver_time_limit"] = 1 + self.runs / 1000
+        editor(graph)["solver_time_limit"] = 1 + self.runs / 1000
         return self.server.wait(self.server.submit(graph))
 
     def sampled(self, graph, **told):
@@ -65,10 +65,15 @@ class FaultyServer:
         return self.plain[key]
 
 
+def editor(graph):
+    """The inputs that say who is chosen: of the Group Sampler, see served.by_group_sampler, or of the Group KSampler."""
+    return graph["21" if "21" in graph else "7"]["inputs"]
+
+
 def with_workers(graph, count, block_size=4, address="", **inputs):
     graph = copy.deepcopy(graph)
     graph["91"] = {"class_type": "GroupWorkers", "inputs": {"count": count, "block_size": block_size, "address": address}}
-    graph["21" if "21" in graph else "7"]["inputs"] |= {"workers": ["91", 0], **inputs}
+    editor(graph).update({"workers": ["91", 0], **inputs})
     return graph
 
 

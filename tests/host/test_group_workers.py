@@ -1,9 +1,11 @@
 """What Group Workers say before any process is started; tests/server/test_workers.py has the processes."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from group_inference.nodes.group_workers import GroupWorkersNode
+from group_inference.scaleout import actor, workers
 from group_inference.scaleout.workers import arguments
 
 
@@ -18,6 +20,24 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
 def test_numbers_that_cannot_be(given):
     with pytest.raises(ValueError, match="they must be at least -1 and 1"):
         GroupWorkersNode.execute(*given)
+
+
+def test_a_cluster_without_gpus_is_given_a_number(monkeypatch):
+    monkeypatch.setattr(workers, "_connected", lambda address: SimpleNamespace(cluster_resources=lambda: {"CPU": 2.0}))
+    with pytest.raises(ValueError, match="^The Ray cluster at there:6379 has no GPU: set the count of Group Workers to how many"):
+        workers.Workers(-1, "there:6379").running()
+
+
+@pytest.mark.parametrize("address", ["a..b:6379", "127.0.0.1:99999", "127.0.0.1:9", "no.such.machine.invalid:6379"])
+def test_where_nothing_answers(address):
+    with pytest.raises(RuntimeError, match=f"^No Ray cluster answers at {address} .*: start one there by ray start --head"):
+        workers.Workers(1, address).running()
+
+
+def test_a_machine_without_comfyui_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path))
+    answer = actor.Worker().boot("/of/the/first/machine", [], {}, 1)
+    assert answer["error"].startswith(f"there is no ComfyUI in {tmp_path} on ") and "COMFYUI_PATH" in answer["error"]
 
 
 def test_who_has_no_other_gpu_is_asked_for_a_number():

@@ -45,7 +45,7 @@ def test_a_node_that_was_not_seen_while_it_ran(elsewhere, place):
 
 def test_app_mode_shows_the_sheet_of_all_in_place_of_the_board(seen_elsewhere):
     found = seen_elsewhere["app"]
-    assert found["files"] == ["group", "group_sheet"] and not found["drawn"]
+    assert found["files"] == ["group", "group_sheet"] and not found["drawn"] and found["messages"] == []
     assert (found["board"]["tiles"], found["board"]["best"], found["board"]["shown"]) == (STARTED, KEPT, STARTED)  # in the graph again
 
 

@@ -1,6 +1,6 @@
-// node elsewhere.mjs CHROMIUM ADDRESS FOLDER GARDEN CUSTOM PICTURES: App mode, boards of a node that samples with a Group Sampler, of a QIP Selector, in
-// a subgraph and on a collapsed node, "more like this", and what many runs leave in memory, in both node renderers; leaves pictures in
-// FOLDER; prints JSON: {renderer: {...}}, see the end of the loop.
+// node elsewhere.mjs CHROMIUM ADDRESS FOLDER GARDEN CUSTOM PICTURES: App mode; and in both node renderers boards of a node that samples with a
+// Group Sampler, of a QIP Selector, in a subgraph and on a collapsed node, "more like this", and what many runs leave in memory; leaves
+// pictures in FOLDER; prints JSON: {app: {...}, renderer: {...}}, see the end.
 import fs from 'fs';
 import { RENDERERS, reloaded, start } from './browser.mjs';
 import { onboard } from './onboard.mjs';
@@ -141,7 +141,9 @@ async function memory() {
   return { sizes, tiles: (await board()).tiles };
 }
 
+messages.length = 0;
 const seen = { app: await inApp(20000, 'app') };
+seen.app.messages = [...messages];
 for (const [renderer, isVue] of RENDERERS) {
   await reloaded(page, isVue);
   messages.length = 0;
