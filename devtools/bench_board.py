@@ -1,6 +1,7 @@
 """python3 dev.py bench board: what it costs a run that its board is open, in a real server on the garden. Three ways take turns, each run with
 seeds of its own: queued by a script, for which nothing is said; by a browser that does not look; and by one that asks for reports and
-sheets, as the board does."""
+sheets, as the board does. What the last one asked is asked again when nothing runs: the processor time that this takes is the most that a
+run can lose by it, and less noisy than seconds are."""
 
 import argparse
 import contextlib
@@ -10,6 +11,7 @@ import time
 import urllib.error
 
 import numpy as np
+import psutil
 import websocket
 
 from .host import ROOT, host_in_use
@@ -19,22 +21,25 @@ from .statistics import cell, interval, machine, table
 PATH = "/group_inference/board"
 # Seconds, as in web/board/board.js.
 REST = 1.0
-WAYS = ("nobody", "queued by a browser", "board open")
+WAYS = {"nobody": None, "queued by a browser": "elsewhere", "board open": "board"}
+# Of what a run's board asks.
+REPEATS = 20
 
 
 class Board(threading.Thread):
-    """Asks as web/board does, one state and one sheet at a time. asked: bytes that came."""
+    """Asks as web/board does, one state and one sheet at a time. asked: bytes that came; paths: of the newest run."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
-        self.server, self.asked, self.sheets = server, 0, set()
+        self.server, self.asked, self.paths, self.shown = server, 0, [], None
+        self.over = threading.Event()
         self.socket = websocket.create_connection(f"{server.address.replace('http', 'ws')}/ws?clientId=board", timeout=600)
 
     def run(self):
         """While it samples by the newest word after each rest, at once when it is over."""
         word, asked = None, 0.0
-        while True:
-            self.socket.settimeout(max(0.01, asked + REST - time.monotonic()) if word else None)
+        while not self.over.is_set():
+            self.socket.settimeout(max(0.01, asked + REST - time.monotonic()) if word else REST)
             with contextlib.suppress(websocket.WebSocketTimeoutException):
                 message = self.socket.recv()
                 if isinstance(message, str) and (heard := json.loads(message))["type"] == "group_inference.board":
@@ -45,14 +50,25 @@ class Board(threading.Thread):
 
     def look(self, word):
         path = f"{PATH}/{word['run']}"
+        if self.shown != path:
+            self.shown, self.paths = path, []
+        sheet = f"{path}/{word['rounds'] - 1}.webp" if word["status"] == "running" else f"{path}/results.webp"
+        wanted = [path, *([sheet] if word["rounds"] and sheet not in self.paths else [])]
         try:
-            self.asked += len(self.server.get(path, raw=True))
-            sheet = f"{path}/{word['rounds'] - 1}.webp" if word["status"] == "running" else f"{path}/results.webp"
-            if word["rounds"] and sheet not in self.sheets:
-                self.sheets.add(sheet)
-                self.asked += len(self.server.get(sheet, raw=True))
+            self.asked += sum(len(self.server.get(one, raw=True)) for one in wanted)
         except urllib.error.HTTPError as e:
             raise RuntimeError(f"{path}: {e.read().decode()}") from e
+        self.paths += wanted
+
+
+def processor_seconds(server, paths):
+    """That the server takes to answer all these once, while it does nothing else."""
+    process = psutil.Process(server.process.pid)
+    taken = lambda: sum(process.cpu_times()[:2])
+    before = taken()
+    for path in REPEATS * paths:
+        server.get(path, raw=True)
+    return (taken() - before) / REPEATS
 
 
 def seconds(server, graph, client):
@@ -78,13 +94,17 @@ def main():
         board = Board(server)
         board.start()
         for number in range(options.runs + 1):
-            for place, way in enumerate(WAYS):
+            for place in range(len(WAYS)):
+                way = list(WAYS)[(number + place) % len(WAYS)]  # none always comes after the same one
                 graph["7"]["inputs"] |= settings | {"seed": 10_000 * (3 * number + place)}
-                took = seconds(server, graph, {"nobody": None, "queued by a browser": "elsewhere", "board open": "board"}[way])
+                took = seconds(server, graph, WAYS[way])
                 if not board.is_alive():
                     raise RuntimeError("The board has stopped asking, for the reason above.")
                 if number:  # the first run of each does what only a first run does
                     found[way].append(took)
+        asked = processor_seconds(server, board.paths)
+        board.over.set()
+        board.join()
     base = np.array(found["nobody"])
     rows = [[way, f"{np.median(took):.2f}", cell(interval(np.array(took) / base), 3)] for way, took in found.items()]
     print(
@@ -94,7 +114,9 @@ def main():
             f"{options.candidates} candidates, {options.steps} steps, {options.runs} runs each",
         )
     )
+    share = asked / np.median(found["nobody"])
     print(f"\nThe board asked for {board.asked / 2**10 / (options.runs + 1):.0f} kB a run.")
+    print(f"To answer what it asked in the last one takes {1000 * asked:.0f} ms of a processor, {100 * share:.1f} % of a run's seconds.")
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
 
 

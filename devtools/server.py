@@ -149,6 +149,8 @@ class Server(Client):
         super().__init__(f"http://127.0.0.1:{self.port}")
         folders = base_directory(self.folder) if self.folders is None else self.folders
         command = [self.host.python, str(self.host.path / "main.py"), "--port", str(self.port), *map(str, folders), *self.extra]
+        if self.log:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
         self.output = open(self.log, "w") if self.log else None
         # The network is not needed and must not be waited for.
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

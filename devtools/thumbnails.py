@@ -123,7 +123,6 @@ def main():
     if unknown := [name for name in wanted if name not in names]:
         raise HostError(f"There is no workflow named {unknown[0]}: there are {', '.join(names)}.")
     log = ROOT / "output" / "comfyui.log"
-    log.parent.mkdir(exist_ok=True)
     with Server(host, device_arguments(host.python), log) as server:
         for number, name in enumerate(names):
             if name not in wanted:
