@@ -60,17 +60,17 @@ async def get_round(request):
 
 
 async def post_choose(request):
-    """{"seeds"}: whom a round would have chosen, best first, by {"round", "lambda_score", "output_group_size", "pinned", "banned"} as the
-    nodes take them, what is not named as in the run; who was not looked at does not count. Nothing is changed."""
+    """{"seeds"}: whom the newest round would have chosen, best first, by {"round", "lambda_score", "output_group_size", "pinned", "banned"}
+    as the nodes take them, what is not named as in the run; round: its number, as who asks knows it; who was not looked at does not count.
+    Nothing is changed."""
     run = _run(request)
+    asked, rounds = run.asked, run.record.rounds
     settings = run.record.settings
     own = [", ".join(map(str, settings.get(name, []))) for name in ("pinned", "banned")]
     wanted, (pinned, banned, weight, n) = await _wanted(request, Answer(*own, settings["lambda_score"], settings["output_group_size"]))
-    number = wanted.get("round")
-    asked = run.asked[number] if isinstance(number, int) and 0 <= number < len(run.asked) else None
-    if asked is None:
-        raise _missing("Only rounds of the newest run, and not too large ones, can be asked what would be.")
-    seeds = run.record.rounds[number].seeds
+    if asked is None or wanted.get("round") != len(rounds) - 1:
+        raise _missing("Only the newest look of the newest run, if it is not too large, can be asked what would be.")
+    seeds = rounds[-1].seeds
     try:
         kept, out = (_places(name, text, seeds, settings) for name, text in (("pinned", pinned), ("banned", banned)))
         refuse_both(kept, out)

@@ -14,12 +14,11 @@ from ..sampling.kept import KeptPool
 from ..sampling.notices import prompt_server, running_prompt
 from ..sampling.record import Run
 from .question import Question
+from .tiles import MOST as MOST_SHOWN
 
 EVENT = "group_inference.board"
 # Of the last runs; what they left is kept elsewhere, and may be gone before.
 MOST = 32
-# Distances of so many take half a megabyte.
-MOST_ASKED = 256
 SWITCH = "--preview-method"
 # Parts of a report and of its rounds that are lists of seeds.
 SEEDS = {"seeds", "kept", "below_floor", "nearest"}
@@ -29,8 +28,9 @@ SEEDS = {"seeds", "kept", "below_floor", "nearest"}
 class Watched:
     """A run as it is now. pool: has `picture`, see KeptPool; node: id of the node that runs, as the host executes it; client: of the
     browser that queued it, None of a script; begun: in seconds; status: "running", "paused", "done" or "stopped"; said: how many words
-    there were; question: of a run that is paused, see pause.py; shows: whether its pictures may be seen yet, which users turn off with the host's previews; asked: what each round decided, for who asks what would be, of the
-    newest run alone, since scorers may be large; None of rounds with more than MOST_ASKED candidates, and where nobody looks."""
+    there were; question: of a run that is paused, see pause.py; shows: whether its pictures may be seen yet, which users turn off with the
+    host's previews; asked: what its newest round decided, for who asks what would be, of the newest run alone, since scorers may be large;
+    None of more candidates than are shown, and where nobody looks."""
 
     record: Run
     pool: KeptPool
@@ -41,7 +41,7 @@ class Watched:
     said: int = 0
     question: Question | None = None
     begun: float = field(default_factory=time.time)
-    asked: list[Asked | None] = field(default_factory=list)
+    asked: Asked | None = None
 
     def word(self):
         """What a browser hears, few bytes: it asks for what it wants to see."""
@@ -55,13 +55,13 @@ class Watched:
             prompt_server().send_sync(EVENT, self.word(), self.client)
 
     def as_data(self):
-        """What it gets: the report, with seeds as texts, whether pictures may be seen, of which rounds it may ask what would be, and while
-        it is paused the seconds until it goes on by itself; distances of the last round alone, which are drawn of the group and are most
-        of a report."""
-        again = [asked is not None for asked in self.asked]
+        """What it gets: the report, with seeds as texts, whether pictures may be seen, the round of which it may ask what would be, if any,
+        and while it is paused the seconds until it goes on by itself; distances of the last round alone, which are drawn of the group and
+        are most of a report."""
         question = self.question  # which the thread that samples takes away
         left = question and question.seconds_left
         rounds = list(self.record.rounds)  # to which the thread that samples adds
+        again = None if self.asked is None else len(rounds) - 1
         rounds[:-1] = [replace(look, pairwise=None) for look in rounds[:-1]]
         report = for_browsers(replace(self.record, rounds=rounds).as_data())
         return {**self.word(), "shows": self.shows, "again": again, "seconds_left": left, "report": report}
@@ -86,13 +86,13 @@ def watch(record, pool, asked=None, over=False):
         return
     if record.id not in _runs:
         for other in _runs.values():
-            other.asked.clear()
+            other.asked = None
         _runs[record.id] = Watched(record, pool, context.node_id, server.client_id, previews_wanted())
     run = _runs[record.id]
     while len(_runs) > MOST:
         _runs.popitem(last=False)
     if asked is not None:
-        run.asked.append(asked if run.client is not None and len(record.rounds[-1].seeds) <= MOST_ASKED else None)
+        run.asked = asked if run.client is not None and len(record.rounds[-1].seeds) <= MOST_SHOWN else None
     if over:
         run.status, run.shows = "done" if record.seeds else "stopped", True
     run.say()

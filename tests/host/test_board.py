@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from group_inference.board.routes import _sheet, post_choose
 from group_inference.board.saved import REPORT, attach, node_of
 from group_inference.board.tiles import columns, tiles
 from group_inference.nodes.group_ksampler import GroupKSampler
+from group_inference.nodes.qip_selector import QIPSelector
 from group_inference.sampling import kept
 from group_inference.scorers.color import ColorHistogram
 from PIL import Image
@@ -33,11 +35,11 @@ def words(monkeypatch):
     return said
 
 
-def run(model, seed=0, start=8, **more):
+def run(model, seed=0, start=8, prune=0.5, **more):
     """A run of a tiny model with pictures of its latents; its report."""
     prompts, latent = (tiny.text(0), tiny.text(1)), tiny.empty_latent(model)
     settings = {"pairwise": ColorHistogram("lab"), "schedule": "paper", **more}
-    out = GroupKSampler.execute(model, seed, 4, 1.0, "euler", "simple", *prompts, latent, 1.0, start, 2, 0.5, **settings)
+    out = GroupKSampler.execute(model, seed, 4, 1.0, "euler", "simple", *prompts, latent, 1.0, start, 2, prune, **settings)
     return json.loads(out.args[1])
 
 
@@ -166,24 +168,40 @@ def asking(run_id, **wanted):
     return answer.status, json.loads(answer.text)["seeds"]
 
 
-def test_what_would_be_is_what_a_run_does(flow_model, words):
-    """Of the first round, and of the last with another lambda and size; nothing of the run changes."""
-    quality = {"unary": tiny.LastRows(), "objective": "balanced"}
-    report = run(flow_model, lambda_score=1.0, **quality)
-    before = watched.watched(report["id"]).as_data()
-    for number, look in enumerate(report["rounds"]):
-        same = asking(report["id"], round=number, lambda_score=1.0, output_group_size=len(look["kept"]))
-        assert same == (200, [str(seed) for seed in look["kept"]])
-    assert before["again"] == [True] * len(report["rounds"]) and watched.watched(report["id"]).as_data() == before
-    first = report["rounds"][0]
-    code, other = asking(report["id"], round=0, lambda_score=0.0, output_group_size=3)
-    best = np.argsort([-score for score in first["unary"]], kind="stable")[:3]
-    assert code == 200 and set(other) == {str(first["seeds"][i]) for i in best}
-    assert len(asking(report["id"], round=0, lambda_score=1.0, output_group_size=5)[1]) == 5
+def test_what_would_be_is_what_a_run_does(flow_model, words, monkeypatch):
+    """Of each round while it is the newest, and of the last with another lambda and size; nothing of the run changes."""
+    said = []
+
+    def ask(event, word, client):
+        look = watched.watched(word["run"]).record.rounds[-1:]
+        said.extend(asking(word["run"], round=word["rounds"] - 1, lambda_score=1.0, output_group_size=len(one.kept)) for one in look)
+
+    monkeypatch.setattr(watched, "prompt_server", lambda: SimpleNamespace(client_id="tab", send_sync=ask))
+    report = run(flow_model, unary=tiny.LastRows(), objective="balanced", lambda_score=1.0)
+    assert len(said) == len(report["rounds"]) + 1 > 2
+    assert said[:-1] == [(200, [str(seed) for seed in look["kept"]]) for look in report["rounds"]]
+    before, last = watched.watched(report["id"]).as_data(), report["rounds"][-1]
+    assert before["again"] == len(report["rounds"]) - 1
+    code, other = asking(report["id"], round=before["again"], lambda_score=0.0, output_group_size=3)
+    best = np.argsort([-score for score in last["unary"]], kind="stable")[:3]
+    assert code == 200 and set(other) == {str(last["seeds"][i]) for i in best}
+    assert watched.watched(report["id"]).as_data() == before
+
+
+@pytest.mark.parametrize("count", [1024, 1025])
+def test_as_many_as_are_shown_can_be_asked(words, count):
+    """With a half of them banned, in less time than somebody waits."""
+    out = QIPSelector.execute([torch.rand(count, 8, 8, 3)], pairwise=[ColorHistogram("lab")])
+    started = time.monotonic()
+    code, seeds = asking(json.loads(out.args[3])["id"], round=0, banned="0-511", output_group_size=5)
+    if count > 1024:
+        assert code == 404
+    else:
+        assert len(set(seeds)) == 5 and min(map(int, seeds)) > 511 and time.monotonic() - started < 10
 
 
 def test_pins_and_bans_count_when_asking(flow_model, words):
-    report = run(flow_model)
+    report = run(flow_model, prune=0.0)
     seeds = [str(seed) for seed in report["rounds"][0]["seeds"]]
     ask = lambda **more: asking(report["id"], round=0, lambda_score=1.0, output_group_size=2, **more)
     assert set(ask(pinned=seeds[0], banned="2-7, 999")[1]) == set(seeds[:2])
@@ -202,11 +220,11 @@ GOOD = {"round": 0, "lambda_score": 1.0, "output_group_size": 2}
     + [(GOOD | {"banned": "all"}, 400)],
 )
 def test_bad_questions_get_a_sentence(flow_model, words, wanted, code):
-    found, text = asking(run(flow_model)["id"], **wanted)
+    found, text = asking(run(flow_model, prune=0.0)["id"], **wanted)
     assert found == code and text.endswith(".") and len(text) < 200
 
 
 def test_only_the_newest_run_can_be_asked(flow_model, words):
-    old, new = run(flow_model, seed=0), run(flow_model, seed=100)
+    old, new = (run(flow_model, seed, prune=0.0) for seed in (0, 100))
     ask = lambda report: asking(report["id"], round=0, lambda_score=1.0, output_group_size=2)[0]
     assert (ask(old), ask(new), ask({"id": "0" * 32})) == (404, 200, 404)

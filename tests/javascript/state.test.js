@@ -1,6 +1,7 @@
 // What the board shows, without a page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { headline, sentence } from "./web/board/sentences.js";
 import { candidates, cell, inOrder, isNews, isReport, nameOf, scatter, shown, timeline, toggled } from "./web/board/state.js";
 import { LANGUAGES, wordsIn } from "./web/board/words.js";
 
@@ -29,6 +30,28 @@ test("a candidate is as its last round saw it", () => {
   assert.deepEqual(two, { seed: "2", round: 0, place: 1, left: 3, rank: -1, quality: 0.2, parts: [], nearest: "1", distance: 5 });
   assert.deepEqual([one.rank, three.rank, four.rank], [1, 0, -1]);
   assert.deepEqual([one.round, one.place, one.quality, four.left, three.left], [1, 0, 0.5, 6, null]);
+});
+
+test("the head says how far a run is, and was", () => {
+  const head = (more = {}, until = undefined, gone = false) => headline(wordsIn("en"), { run: "a", report: REPORT, shows: true, status: "running", ...more }, 2, until, gone);
+  assert.equal(head(), "2 of 4 · step 6 of 8");
+  assert.equal(head({ status: "done" }), "2 of 4");
+  assert.equal(head({ status: "done" }, 0), "2 of 4 · step 3 of 8");
+  assert.equal(head({ status: "stopped" }), "2 of 4 · step 6 of 8 · The run was stopped.");
+  assert.match(head({ shows: false }), / · Previews are off/);
+  assert.match(head({ status: "done" }, undefined, true), /^2 of 4 · This run has no pictures/);
+  const begun = { ...REPORT, seeds: [], rounds: [] };
+  assert.equal(headline(wordsIn("en"), { run: "a", report: begun, shows: true, status: "running" }, 0, undefined, false), "4 of 4 · No look yet.");
+  const images = { ...REPORT, settings: { ...REPORT.settings, steps: undefined } };
+  assert.equal(headline(wordsIn("en"), { run: "a", report: images, shows: true, status: "running" }, 3, undefined, false), "3 of 4");
+});
+
+test("a candidate is told by all that is known of it, an image by no step", () => {
+  const [, two, three] = candidates(REPORT);
+  assert.equal(sentence(wordsIn("en"), REPORT, two), "seed 2 · left after step 3 · quality 0.200 · most like seed 1, distance 5.00");
+  assert.equal(sentence(wordsIn("en"), REPORT, three), "seed 3 · chosen · quality 0.600");
+  const images = { ...REPORT, settings: { starting_candidates: 4 } };
+  assert.equal(sentence(wordsIn("en"), images, two), "image 2 · quality 0.200 · most like image 1, distance 5.00");
 });
 
 test("what each scorer said is there beside the sum", () => {

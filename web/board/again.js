@@ -27,7 +27,8 @@ export function again(seen, round, outside, show) {
     const kept = new Set(rounds[round].kept);
     const seeds = answer.seeds ?? [];
     const others = seeds.filter((seed) => !kept.has(seed)).length;
-    show(seeds, answer.said ?? `${words("would")} ${rounds[round].step + 1}: ${others} ${words("others")}`);
+    const when = settings.steps ? `${words("would")} ${rounds[round].step + 1}: ` : "";
+    show(seeds, answer.said ?? `${when}${others} ${words("others")}`);
   };
   weight.oninput = size.oninput = ask;
   const apply = element("button", "", words("apply"));

@@ -8,7 +8,7 @@ import { cell } from "./state.js";
 const FOLDER = "group_inference";
 const [WIDTH, GAP] = [480, 40];
 
-/** @typedef {{address: string, place: number, count: number}} Source where a candidate's picture is: a place in a sheet of so many */
+/** @typedef {import("./sheets.js").Source} Source */
 
 /**
  * @param {any} sampler node with the input `unary`

@@ -3,19 +3,21 @@ import { charts } from "./charts.js";
 import { element } from "./dom.js";
 import { enlarge } from "./large.js";
 import { pause } from "./pause.js";
-import { candidates, cell, inOrder, nameOf, shown, timeline } from "./state.js";
+import { headline, named, sentence } from "./sentences.js";
+import { Sheets } from "./sheets.js";
+import { candidates, inOrder, shown, timeline } from "./state.js";
 
 // What is seen of a run: in a root of its own, so that no style leaves it or gets in.
 
 /** @typedef {import("./state.js").Candidate} Candidate */
 /** @typedef {import("./state.js").Report} Report */
-/** @typedef {import("./alike.js").Source} Source */
+/** @typedef {import("./sheets.js").Source} Source */
 /**
  * @typedef {object} Seen A run as the server tells it, see board/watched.py.
  * @property {string} run
  * @property {string} status
  * @property {boolean} shows
- * @property {boolean[]} [again] whether a round can be asked what would be
+ * @property {number | null} [again] the round that can be asked what would be
  * @property {number | null} [seconds_left] until one that is paused goes on by itself
  * @property {Report} report
  */
@@ -36,15 +38,19 @@ const MOST_BLANK = 256;
 const KEYS = { p: "pin", b: "ban", Enter: "large" };
 const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 
+// Of all boards; a link would be fetched again whenever a board is moved, and the board be bare until then.
+const STYLE = new CSSStyleSheet();
+fetch(new URL("./board.css", import.meta.url))
+  .then((answer) => answer.text())
+  .then((rules) => STYLE.replace(rules));
+
 export class View {
   /** @param {Outside} outside */
   constructor(outside) {
     this.outside = outside;
     this.element = element("div", "group-board");
     const root = this.element.attachShadow({ mode: "open" });
-    const style = document.createElement("link");
-    Object.assign(style, { rel: "stylesheet", href: new URL("./board.css", import.meta.url).href });
-    root.append(style);
+    root.adoptedStyleSheets = [STYLE];
     const part = (name) => root.appendChild(element("div", name));
     this.head = part("head");
     this.time = part("time");
@@ -62,8 +68,7 @@ export class View {
     this.tiles = new Map();
     /** @type {Map<string, Source>} where the picture of each is */
     this.sources = new Map();
-    /** @type {Map<string, {aspect: number} | null>} sheets that are there, null of those that are on their way or were refused */
-    this.sheets = new Map();
+    this.sheets = new Sheets(() => this.draw(), () => this.missed());
     // Nothing is drawn before something is shown.
     this.seen = /** @type {Seen} */ (/** @type {unknown} */ (null));
     /** @type {string | null} */
@@ -100,8 +105,8 @@ export class View {
     this.timeline(report);
     const paused = seen.status === "paused";
     const over = !paused && seen.status !== "running";
-    const round = paused || over ? (seen.again ?? []).lastIndexOf(true) : -1;
-    const tried = round < 0 ? null : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said));
+    const round = paused || over ? (seen.again ?? null) : null;
+    const tried = round === null ? null : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said));
     this.again.replaceChildren(...(tried?.parts ?? []));
     this.waits?.over();
     this.waits = paused ? pause(seen.seconds_left ?? 0, this.outside.words, () => this.answer(tried?.untold() ?? {}, true)) : null;
@@ -133,18 +138,13 @@ export class View {
 
   /** The tiles, as they are or as they were in a round. */
   draw() {
-    const { report, status, shows } = this.seen;
+    const { report, status } = this.seen;
     const { until } = this;
-    const { words } = this.outside;
     const all = shown(candidates(report, until));
     const living = all.filter((one) => one.left === null).length;
-    const step = report.rounds.at(until ?? -1)?.step;
-    const started = report.settings.starting_candidates;
-    const counted = `${until === undefined && report.seeds.length ? report.seeds.length : living || started} ${words("of")} ${started}`;
-    const state = status === "stopped" ? words("stopped") : step === undefined ? words("waiting") : !shows ? words("hidden") : this.gone ? words("gone") : "";
-    this.head.textContent = [counted, step === undefined || !report.settings.steps ? "" : `${words("step")} ${step + 1} ${words("of")} ${report.settings.steps}`, state].filter(Boolean).join(" · ");
+    this.head.textContent = headline(this.outside.words, this.seen, living, until, this.gone);
     const order = until === undefined && status === "done" ? inOrder(all) : all;
-    const blank = Array.from({ length: order.length ? 0 : Math.min(started, MOST_BLANK) }, () => element("div", "tile"));
+    const blank = Array.from({ length: order.length ? 0 : Math.min(report.settings.starting_candidates, MOST_BLANK) }, () => element("div", "tile"));
     const newest = status === "running" && until === undefined ? report.rounds.length - 1 : null;
     const tiles = [...order.map((one) => this.tile(one, newest)), ...blank];
     // What is moved loses the focus.
@@ -157,25 +157,30 @@ export class View {
 
   /** @param {Candidate} one @param {number | null} newest the round whose sheet alone is asked for, where there is a picture from before */
   tile(one, newest) {
-    const { report, run, shows, status } = this.seen;
+    const { report } = this.seen;
     const tile = this.tiles.get(one.seed) ?? this.newTile(one.seed);
+    const about = sentence(this.outside.words, report, one);
     const known = [one.left === null ? "" : "left", one.rank >= 0 ? "best" : "", this.would.has(one.seed) ? "would" : "", this.outside.marked(one.seed), one.seed === this.chosen ? "current" : ""];
     tile.className = ["tile", ...known].filter(Boolean).join(" ");
-    tile.dataset.left = one.left === null ? "" : String(one.left);
-    tile.setAttribute("aria-label", this.sentence(one));
+    tile.dataset.left = one.left === null || !report.settings.steps ? "" : String(one.left);
+    tile.setAttribute("aria-label", about);
     tile.setAttribute("aria-selected", String(one.seed === this.chosen));
-    tile.onpointerenter = tile.onfocus = () => (this.about.textContent = this.sentence(one));
-    const group = one.rank >= 0 && status === "done";
-    if (group && this.results.length === report.seeds.length) {
-      this.sources.set(one.seed, { address: this.results[one.rank], place: 0, count: 1 });
-      Object.assign(tile.style, { backgroundImage: `url("${this.results[one.rank]}")`, backgroundPosition: "center", backgroundSize: "contain" });
-    } else if (shows) {
-      const [round, place, count] = group ? ["results", one.rank, report.seeds.length] : [one.round, one.place, report.rounds[one.round].seeds.length];
-      const address = this.outside.sheet(run, round);
-      this.sources.set(one.seed, { address, place, count });
-      if (newest === null || one.round === newest || this.sheets.has(address) || !tile.style.backgroundImage) this.paint(tile, address, place, count);
-    }
+    tile.onpointerenter = tile.onfocus = () => (this.about.textContent = about);
+    const source = this.source(one);
+    if (!source) return tile;
+    this.sources.set(one.seed, source);
+    if (newest === null || one.round === newest || this.sheets.has(source.address) || !tile.style.backgroundImage) this.sheets.paint(tile, source);
     return tile;
+  }
+
+  /** Where the picture of a candidate is, that of the group finished if it is there; undefined before it may be seen. @param {Candidate} one @returns {Source | undefined} */
+  source(one) {
+    const { report, run, shows, status } = this.seen;
+    const inGroup = one.rank >= 0 && status === "done";
+    if (inGroup && this.results.length === report.seeds.length) return { address: this.results[one.rank], place: 0, count: 1 };
+    if (!shows) return undefined;
+    if (inGroup) return { address: this.outside.sheet(run, "results"), place: one.rank, count: report.seeds.length };
+    return { address: this.outside.sheet(run, one.round), place: one.place, count: report.rounds[one.round].seeds.length };
   }
 
   /** @param {string} seed */
@@ -188,35 +193,12 @@ export class View {
     return tile;
   }
 
-  /** @param {HTMLElement} tile @param {string} sheet @param {number} place @param {number} count */
-  paint(tile, sheet, place, count) {
-    const there = this.sheets.get(sheet);
-    if (there) {
-      const { position, size } = cell(place, count);
-      Object.assign(tile.style, { backgroundImage: `url("${sheet}")`, backgroundPosition: position, backgroundSize: size });
-      tile.style.setProperty("--aspect", String(there.aspect));
-    } else if (!this.sheets.has(sheet)) {
-      this.fetchSheet(sheet, count);
-    }
-  }
-
-  /** @param {string} sheet @param {number} count */
-  fetchSheet(sheet, count) {
-    this.sheets.set(sheet, null);
-    const image = new Image();
-    const { run } = this.seen;
-    image.onload = () => {
-      if (this.seen?.run !== run) return;
-      const { columns, rows } = cell(0, count);
-      this.sheets.set(sheet, { aspect: image.naturalWidth / columns / (image.naturalHeight / rows) });
-      this.draw();
-    };
-    image.onerror = () => {
-      if (this.seen?.run !== run || this.seen.status === "running") return;
-      this.gone = true;
-      this.draw();
-    };
-    image.src = sheet;
+  /** A sheet that the server does not give: while it samples the next one may come. */
+  missed() {
+    if (this.seen.status === "running") return true;
+    this.gone = true;
+    this.draw();
+    return false;
   }
 
   /** @param {Report} report */
@@ -242,21 +224,7 @@ export class View {
 
   /** @param {string} seed */
   name(seed) {
-    const [kind, name] = nameOf(this.seen.report, seed);
-    return `${this.outside.words(kind)} ${name}`;
-  }
-
-  /** @param {Candidate} one */
-  sentence(one) {
-    const { words } = this.outside;
-    const number = (value) => (value === null ? "" : value.toPrecision(3));
-    return [
-      this.name(one.seed),
-      one.rank >= 0 ? words("chosen") : one.left === null ? "" : `${words("left")} ${one.left}`,
-      one.quality === null ? "" : `${words("quality")} ${number(one.quality)}`,
-      one.parts.map(([scorer, value]) => `${scorer} ${number(value)}`).join(", "),
-      one.nearest === null ? "" : `${words("nearest")} ${this.name(one.nearest)}, ${words("distance")} ${number(one.distance)}`,
-    ].filter(Boolean).join(" · ");
+    return named(this.outside.words, this.seen.report, seed);
   }
 
   /** @param {string} seed */
