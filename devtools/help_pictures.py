@@ -4,7 +4,6 @@ A node is shown alone, or with what it is used with, where SCENES says that.
 """
 
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -72,10 +71,9 @@ SCENES = {
     },
     "PairwiseScorer": {"1": DIFFERENCE, "2": ("GroupKSampler", {"pairwise": ["1", 0]})},
     "QIPSelector": {
-        "1": ("LoadImage", {"image": "flowers.png"}),
-        "2": COLOR,
-        "3": ("QIPSelector", {"image": ["1", 0], "pairwise": ["2", 0]}),
-        "4": ("PreviewImage", {"images": ["3", 0]}),
+        "1": COLOR,
+        "2": ("QIPSelector", {"folder": "flowers", "pairwise": ["1", 0]}),
+        "3": ("PreviewImage", {"images": ["2", 0]}),
     },
     "QualityFloor": {"1": QUALITY, "2": ("QualityFloor", {"unary": ["1", 0], "minimum": 0.2}), "3": ("GroupKSampler", {"unary": ["2", 0]})},
     "SaveGroup": {**group(2), "7": ("SaveGroup", {"images": ["6", 0], "report": ["5", 1]})},
@@ -84,7 +82,9 @@ SCENES = {
 }  # fmt: skip
 # Ids of what is outside the picture.
 OUTSIDE = {"DifferentFrom": "1234567", "GroupKSampler": "12348", "GroupReport": "1", "GroupSheet": "123478", "SaveGroup": "1234"}
-RUN_FIRST = ("DifferentFrom", "GroupKSampler", "GroupSheet", "SaveGroup")
+RUN_FIRST = ("DifferentFrom", "GroupKSampler", "GroupSheet", "QIPSelector", "SaveGroup")
+# In docs/demo.png: two rows of four.
+SIDE, LEGEND = 256, 28
 
 
 def scene(name, number):
@@ -96,16 +96,24 @@ def scene(name, number):
     return {"graph": api, "shown": [own(i) for i in graph if i not in outside], "runs": name in RUN_FIRST}
 
 
+def save_flowers(folder):
+    """The demo's pictures, one by one."""
+    folder.mkdir()
+    with Image.open(ROOT / "docs" / "demo.png") as demo:
+        for i in range(8):
+            left, top = i % 4 * SIDE, LEGEND + i // 4 * (SIDE + LEGEND)
+            demo.crop((left, top, left + SIDE, top + SIDE)).save(folder / f"{i}.png")
+
+
 def main():
     host = host_in_use()
     log = ROOT / "output" / "comfyui.log"
-    log.parent.mkdir(exist_ok=True)
     with browser_programs() as run, Server(host, device_arguments(host.python), log) as server, tempfile.TemporaryDirectory() as scratch:
         ours = sorted(name for name, info in server.get("/object_info").items() if info["python_module"] == "custom_nodes.group_inference")
         wanted = sys.argv[1:] or ours
         if unknown := [name for name in wanted if name not in ours]:
             raise HostError(f"There is no node {unknown[0]} in this pack: there are {', '.join(ours)}.")
-        shutil.copy(ROOT / "docs" / "demo.png", server.folder / "input" / "flowers.png")
+        save_flowers(server.folder / "input" / "flowers")
         file = Path(scratch, "scenes.json")
         file.write_text(json.dumps({name: scene(name, number) for number, name in enumerate(wanted, 1)}))
         for name in run("help_pictures.mjs", server.address, file, scratch):

@@ -56,6 +56,13 @@ def test_a_screen_reader_hears_what_is_seen(board):
     assert f'option "seed {board["after"]["seeds"][0]} · chosen · quality 0.' in board["read"] and 'button "Apply"' in board["read"]
 
 
+def test_everybody_can_read_and_reach_it(board):
+    """By dark and by light themes: contrast of its texts, roles, names."""
+    assert len(board["reading"]) == 3
+    for theme in board["reading"]:
+        assert theme["barred"] == [] and theme["judged"] > 5
+
+
 def test_a_step_shows_the_sheet_as_it_was(board):
     then = board["asItWas"]
     assert then["best"] == 0 and 0 < then["left"] < STARTED - KEPT and then["seeds"] == sorted(then["seeds"]) and then["shown"] == STARTED
@@ -69,6 +76,10 @@ def test_keys_pin_and_ban_in_the_nodes_own_inputs(board):
 
 def test_one_is_opened_large_and_two_are_compared(board):
     assert board["large"] == 1 and board["closed"] and board["compared"] == 2
+
+
+def test_the_board_stays_below_what_the_node_says(board):
+    assert board["lowest"] == "group_board"
 
 
 def test_what_says_nothing_or_comes_late_changes_nothing(board):
@@ -113,4 +124,4 @@ def test_the_one_that_is_finished_is_what_a_ksampler_makes(board, place):
 def test_a_dropped_picture_brings_the_board_and_says_what_is_gone(board):
     back = board["back"]
     assert (back["tiles"], back["best"], back["shown"], back["drawn"]) == (STARTED, KEPT, 0, 2)
-    assert back["head"].count("The pictures of this run are no longer kept.") == 1
+    assert back["head"].count("This run has no pictures, or they are no longer kept.") == 1

@@ -26,6 +26,10 @@ def test_a_page_that_is_loaded_anew_finds_it_waiting(pause):
     assert found["paused"].startswith("Paused: goes on by itself in ")
 
 
+def test_everybody_can_read_and_reach_it(pause):
+    assert pause["reading"]["barred"] == [] and pause["reading"]["judged"] > 3
+
+
 def test_the_seconds_go_until_somebody_does_something(pause):
     assert pause["after"] < pause["before"] <= 60 and pause["held"] > pause["after"]
 

@@ -52,7 +52,7 @@ function beside(group, plain, words) {
   const table = element("table");
   const row = (texts, tag = "td") => {
     const made = element("tr");
-    made.append(...texts.map((text) => element(tag, "", text)));
+    made.append(...texts.map((text) => element(text ? tag : "td", "", text)));
     return made;
   };
   const number = (value) => (value === null ? "–" : value.toPrecision(3));

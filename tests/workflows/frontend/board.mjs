@@ -8,7 +8,7 @@ const [browserPath, address, file, folder, renderer] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
 const saved = JSON.parse(fs.readFileSync(file));
 
-const { board, inputs, set, show, load, queue, picture, over, tile, report } = onboard(page, folder);
+const { board, inputs, set, show, barriers, load, queue, picture, over, tile, report } = onboard(page, folder);
 
 async function look(seed) {
   await load(saved);
@@ -32,11 +32,12 @@ async function look(seed) {
   await over();
   await show();
   // The decoded pictures; a test says so if there are none.
-  await page.waitForFunction(() => [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile')].some(tile => tile.style.backgroundImage.includes('/view?')), null, { timeout: 60000 }).catch(() => {});
+  await page.waitForFunction(() => [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile.best')].every(tile => tile.style.backgroundImage.includes('/view?')), null, { timeout: 60000 }).catch(() => {});
   const after = await board();
   const read = await page.locator('.group-board').ariaSnapshot();
   await tile(0).hover();
   const hovered = (await board()).about;
+  const reading = [];
   const bar = page.locator('.group-board .bar.look').first();
   await bar.hover();
   const asItWas = await board();
@@ -56,10 +57,13 @@ async function look(seed) {
   const compared = await page.locator('.group-board .picture').count();
   await page.keyboard.press('Escape');
   await set({ pinned: '', banned: '' });
-  await page.evaluate(() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'light'));
-  await page.waitForTimeout(800);
-  await picture(`${renderer} light`);
-  await page.evaluate(() => window.app.extensionManager.setting.set('Comfy.ColorPalette', 'dark'));
+  // Of the host's palettes the one with the least contrast, and a light one.
+  for (const palette of ['solarized', 'light', 'dark']) {
+    await page.evaluate(name => window.app.extensionManager.setting.set('Comfy.ColorPalette', name), palette);
+    await page.waitForTimeout(800);
+    await picture(`${renderer} ${palette}`);
+    reading.push(await barriers());
+  }
   // Another lambda, tried and then applied: the run that follows takes what there is.
   const weigh = value =>
     page.evaluate(wanted => {
@@ -87,6 +91,8 @@ async function look(seed) {
   await queue();
   await page.waitForFunction(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').properties.group_report?.settings.lambda_score === 0, null, { timeout: 60000 });
   const again = await report();
+  await page.waitForTimeout(1000); // what the node says comes last
+  const lowest = await page.evaluate(() => window.app.graph.nodes.find(node => node.type === 'GroupKSampler').widgets.at(-1).name);
   // One that had left is finished alone.
   const last = (await board()).seeds.at(-1);
   await tile(-1).click();
@@ -104,7 +110,7 @@ async function look(seed) {
   await page.waitForTimeout(300);
   const back = await board();
   await picture(`${renderer} dropped`);
-  return { read, large, closed, alone, back, would, tried, applied, again, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
+  return { read, reading, large, closed, alone, back, would, tried, applied, again, lowest, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
 }
 
 await reloaded(page, new Map(RENDERERS).get(renderer));

@@ -34,8 +34,31 @@ export function onboard(page, folder, editor = 'GroupKSampler') {
       window.app.canvas.ds.offset = [200 - node.pos[0], 940 - bottom];
       window.app.canvas.setDirty(true, true);
     });
+  /** What keeps people from reading or reaching it, by axe-core, which cannot judge colours over a canvas: all else is hidden meanwhile. */
+  const barriers = async () => {
+    await page.addScriptTag({ path: path.join(import.meta.dirname, 'node_modules', 'axe-core', 'axe.min.js') });
+    const found = await page.evaluate(async () => {
+      const board = document.querySelector('.group-board');
+      const [place, next, style, alone] = [board.parentNode, board.nextSibling, board.style.cssText, document.createElement('style')];
+      alone.textContent = 'body > :not(.group-board), body > :not(.group-board) * { visibility: hidden !important; }';
+      document.head.append(alone);
+      document.body.append(board);
+      Object.assign(board.style, { position: 'fixed', inset: '0' });
+      try {
+        return await window.axe.run(board);
+      } finally {
+        alone.remove();
+        board.style.cssText = style;
+        place.insertBefore(board, next);
+      }
+    });
+    return {
+      judged: found.passes.filter(({ id }) => id === 'color-contrast').flatMap(({ nodes }) => nodes).length,
+      barred: found.violations.flatMap(({ id, nodes }) => nodes.map(node => `${id}: ${node.html}: ${node.failureSummary}`)),
+    };
+  };
   return {
-    board, inputs, set, show,
+    board, inputs, set, show, barriers,
     load: async graph => {
       await page.evaluate(saved => window.app.loadGraphData(saved), graph);
       await page.waitForTimeout(1500);

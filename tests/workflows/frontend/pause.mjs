@@ -7,7 +7,7 @@ import { onboard } from './onboard.mjs';
 const [browserPath, address, file, folder, renderer] = process.argv.slice(2);
 const { browser, page, messages } = await start(browserPath, address);
 const saved = JSON.parse(fs.readFileSync(file));
-const { board, inputs, set, show, load, queue, picture, over, tile, report } = onboard(page, folder);
+const { board, inputs, set, show, barriers, load, queue, picture, over, tile, report } = onboard(page, folder);
 const goOn = page.locator('.group-board [data-act=goOn]');
 const seconds = async () => Number((await board()).paused.match(/(\d+) s/)[1]);
 const wait = number => page.request.post(`${address}/tiny/pause/${number}`);
@@ -36,6 +36,7 @@ async function look(seed) {
   await theme('light');
   await page.waitForTimeout(800);
   await picture(`${renderer} paused light`);
+  const reading = await barriers();
   await theme('dark');
   const [ban, pin] = await page.evaluate(() => {
     const tiles = [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile')];
@@ -78,7 +79,7 @@ async function look(seed) {
   await page.evaluate(() => window.app.api.interrupt());
   await stopped();
   const interrupted = await board();
-  return { reloaded, before, after, held, ban: seeds[ban], pin: seeds[pin], refused, ended, banned, byItself, interrupted };
+  return { reloaded, reading, before, after, held, ban: seeds[ban], pin: seeds[pin], refused, ended, banned, byItself, interrupted };
 }
 
 const other = await page.context().newPage();
