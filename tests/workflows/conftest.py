@@ -17,6 +17,8 @@ from devtools.host import HostError, host_in_use
 from devtools.server import Server, device_arguments
 
 FRONTEND = Path(__file__).resolve().parent / "frontend"
+# (name of the server's fixture, node renderer).
+PLACES = [(server, renderer) for server in ("server", "newest_frontend") for renderer in ("canvas", "vue")]
 # Of tests/architectures.py's SDXL, which every LoRA here changes.
 LAST_LAYER = (4, 64, 3, 3)
 
@@ -61,9 +63,9 @@ def newest_frontend(request, tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=PLACES, ids="-".join)
 def place(request):
-    """(server, node renderer), by the name of the server's fixture."""
+    """(server, node renderer): what people see is looked at in both renderers of both frontends."""
     return request.getfixturevalue(request.param[0]), request.param[1]
 
 

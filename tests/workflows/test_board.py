@@ -9,9 +9,6 @@ import shipped
 from PIL import Image
 
 STARTED, KEPT, LOOKS = 24, 4, 12
-# Frontend 1.58 in the canvas has test_board_elsewhere.py.
-PLACES = [("server", "canvas"), ("server", "vue"), ("newest_frontend", "vue")]
-pytestmark = pytest.mark.parametrize("place", PLACES, ids="-".join, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")

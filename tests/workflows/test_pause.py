@@ -1,4 +1,4 @@
-"""A run that pauses, in a browser, in one node renderer of each frontend: it asks on the board, waits for who is there, and goes on as its inputs then say."""
+"""A run that pauses, in a browser: it asks on the board, waits for who is there, and goes on as its inputs then say."""
 
 import json
 
@@ -7,11 +7,6 @@ import shipped
 from PIL import Image
 
 STARTED, KEPT = 24, 4
-
-
-pytestmark = pytest.mark.parametrize(
-    "place", [("server", "canvas"), ("newest_frontend", "vue")], ids="-".join, indirect=True, scope="module"
-)
 
 
 @pytest.fixture(scope="module")
