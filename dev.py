@@ -19,6 +19,7 @@ python3 dev.py bench board [...]         what it costs a run that its board is o
 python3 dev.py bench workers [...]       what a group takes with workers, of what, and what more of them would
 python3 dev.py thumbnails [NAME ...]     draw the pictures beside the workflows again
 python3 dev.py help-pictures [NODE ...]  draw the pictures of the help pages again
+python3 dev.py board-film                draw docs/board.webp, the board at work, again
 python3 dev.py train-garden [...]        train the garden model again (--help says what else)
 
 The host is COMFYUI_PATH (run with COMFYUI_PYTHON, or this Python), else the ComfyUI whose custom_nodes this folder is in,
@@ -83,6 +84,7 @@ def main():
         "bench": lambda host: bench(host, arguments),
         "thumbnails": lambda host: run(host, "-m", "devtools.thumbnails", *arguments),
         "help-pictures": lambda host: run(host, "-m", "devtools.help_pictures", *arguments),
+        "board-film": lambda host: run(host, "-m", "devtools.board_film"),
         "train-garden": lambda host: run(host, "-m", "garden.training", *arguments),
     }
     if name not in commands:

@@ -28,8 +28,12 @@ export async function reloaded(page, isVue) {
   await page.waitForTimeout(2500);
 }
 
-/** {browser, page, messages}: a page of the frontend at ADDRESS, and what it complains of. */
-export async function start(browserPath, address) {
+/** {browser, page, messages}: a page of the frontend at ADDRESS in a node renderer, and what it complains of. */
+export async function start(browserPath, address, isVue = false) {
+  // A new user is shown the templates first; and what a browser draws without a graphics card takes a core at 60 frames a second.
+  const settings = { 'Comfy.TutorialCompleted': true, 'LiteGraph.Canvas.MaximumFps': 10, 'Comfy.VueNodes.Enabled': isVue };
+  const set = await fetch(`${address}/settings`, { method: 'POST', body: JSON.stringify(settings) });
+  if (!set.ok) throw new Error(`The host takes no settings: ${set.status}`);
   const browser = await chromium.launch({ executablePath: browserPath === 'packed' ? await unpacked() : browserPath, args: SWITCHES });
   const context = await browser.newContext({ viewport: { width: 1700, height: 1000 } });
   const page = await context.newPage();
@@ -39,13 +43,6 @@ export async function start(browserPath, address) {
   });
   page.on('pageerror', error => messages.push(String(error)));
   await page.goto(address);
-  await ready(page);
-  // A new user is shown the templates first; and what a browser draws without a graphics card takes a core at 60 frames a second.
-  await page.evaluate(async () => {
-    await window.app.extensionManager.setting.set('Comfy.TutorialCompleted', true);
-    await window.app.extensionManager.setting.set('LiteGraph.Canvas.MaximumFps', 10);
-  });
-  await page.reload();
   await ready(page);
   await page.waitForTimeout(2000);
   return { browser, page, messages };

@@ -2,13 +2,12 @@
 // a graph in API form, which the frontend arranges, the ids of the nodes to be seen, and whether it is run first; prints JSON: [NAME].
 import fs from 'fs';
 import path from 'path';
-import { render, start } from './browser.mjs';
+import { start } from './browser.mjs';
 
 const [browserPath, address, file, folder] = process.argv.slice(2);
 const scenes = JSON.parse(fs.readFileSync(file));
 const MARGIN = 15;
-const { browser, page } = await start(browserPath, address);
-await render(page, true);
+const { browser, page } = await start(browserPath, address, true);
 // Nothing beside the nodes, and on them no badge of the pack, which every node of it would have.
 await page.evaluate(async () => {
   const { setting } = window.app.extensionManager;

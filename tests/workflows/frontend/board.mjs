@@ -1,11 +1,11 @@
 // node board.mjs CHROMIUM ADDRESS FILE FOLDER RENDERER: runs a workflow with a Group KSampler and looks at the board; leaves pictures in
 // FOLDER; prints JSON, see the end of `look`.
 import fs from 'fs';
-import { RENDERERS, ready, reloaded, start } from './browser.mjs';
+import { ready, start } from './browser.mjs';
 import { onboard } from './onboard.mjs';
 
 const [browserPath, address, file, folder, renderer] = process.argv.slice(2);
-const { browser, page, messages } = await start(browserPath, address);
+const { browser, page, messages } = await start(browserPath, address, renderer === 'vue');
 const saved = JSON.parse(fs.readFileSync(file));
 
 const { board, inputs, set, show, barriers, load, queue, picture, over, tile, report } = onboard(page, folder);
@@ -113,7 +113,6 @@ async function look(seed) {
   return { read, reading, large, closed, alone, back, would, tried, applied, again, lowest, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
 }
 
-await reloaded(page, new Map(RENDERERS).get(renderer));
 messages.length = 0;
 const seen = await look(renderer === 'vue' ? 1000 : 2000);
 seen.messages = [...messages];

@@ -1,11 +1,11 @@
 // node pause.mjs CHROMIUM ADDRESS FILE FOLDER RENDERER: runs a workflow with a Group KSampler that pauses, and takes part; leaves pictures in
 // FOLDER; prints JSON, see the end of `look`.
 import fs from 'fs';
-import { RENDERERS, ready, reloaded, start } from './browser.mjs';
+import { ready, start } from './browser.mjs';
 import { onboard } from './onboard.mjs';
 
 const [browserPath, address, file, folder, renderer] = process.argv.slice(2);
-const { browser, page, messages } = await start(browserPath, address);
+const { browser, page, messages } = await start(browserPath, address, renderer === 'vue');
 const saved = JSON.parse(fs.readFileSync(file));
 const { board, inputs, set, show, barriers, load, queue, picture, over, tile, report } = onboard(page, folder);
 const goOn = page.locator('.group-board [data-act=goOn]');
@@ -88,7 +88,6 @@ other.on('pageerror', error => elsewhere.push(String(error)));
 await other.goto(address);
 await ready(other);
 await onboard(other, folder).load(saved);
-await reloaded(page, new Map(RENDERERS).get(renderer));
 messages.length = 0;
 const seen = await look(8000);
 seen.messages = [...messages];
