@@ -28,10 +28,11 @@ def compiled_by_nobody():
 def model_nodes():
     """{node id: its inputs (name: (type, options)), required ones first} of all nodes with a MODEL in and out."""
     asyncio.run(nodes.init_builtin_extra_nodes())
-    found, classes = {}, set(nodes.NODE_CLASS_MAPPINGS.values())
+    # By their names: the host loads a file of nodes once for itself and once for who imports it.
+    found, classes = {}, {node.__name__ for node in nodes.NODE_CLASS_MAPPINGS.values()}
     for name, node in nodes.NODE_CLASS_MAPPINGS.items():
         # Merges for each architecture, which only name the inputs of ModelMergeBlocks.
-        if classes & set(node.__mro__[1:]) and not {node.FUNCTION, "execute"} & vars(node).keys():
+        if classes & {base.__name__ for base in node.__mro__[1:]} and not {node.FUNCTION, "execute"} & vars(node).keys():
             continue
         declared = node.INPUT_TYPES()
         inputs = {**declared.get("required", {}), **declared.get("optional", {})}

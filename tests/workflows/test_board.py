@@ -85,6 +85,11 @@ def test_what_says_nothing_or_comes_late_changes_nothing(board):
     assert board["messages"] == []
 
 
+def test_results_that_are_no_pictures_leave_the_last_previews(board):
+    found = board["videos"]
+    assert (found["finished"], found["shown"], found["best"]) == (0, STARTED, KEPT) and "no longer kept" not in found["head"]
+
+
 def test_a_page_that_is_loaded_anew_sees_the_run_go_on(board):
     reloaded, finished = board["reloaded"], board["finished"]
     assert (reloaded["tiles"], reloaded["best"]) == (60, 0) and (finished["tiles"], finished["best"]) == (60, KEPT)

@@ -6,7 +6,7 @@ import { cell } from "./state.js";
 /** @typedef {{aspect: number} | null} Sheet aspect: of each picture; null: on its way, or refused */
 
 export class Sheets {
-  /** @param {() => void} came a sheet is there @param {() => boolean} refused one is not; whether it may be asked for again */
+  /** @param {() => void} came a sheet is there @param {(address: string) => boolean} refused one is not; whether it may be asked for again */
   constructor(came, refused) {
     this.came = came;
     this.refused = refused;
@@ -48,7 +48,7 @@ export class Sheets {
       this.came();
     };
     image.onerror = () => {
-      if (this.known === known && this.refused()) known.delete(address);
+      if (this.known === known && this.refused(address)) known.delete(address);
     };
     image.src = address;
   }

@@ -68,7 +68,7 @@ export class View {
     this.tiles = new Map();
     /** @type {Map<string, Source>} where the picture of each is */
     this.sources = new Map();
-    this.sheets = new Sheets(() => this.draw(), () => this.missed());
+    this.sheets = new Sheets(() => this.draw(), (address) => this.missed(address));
     // Nothing is drawn before something is shown.
     this.seen = /** @type {Seen} */ (/** @type {unknown} */ (null));
     /** @type {string | null} */
@@ -193,10 +193,11 @@ export class View {
     return tile;
   }
 
-  /** A sheet that the server does not give: while it samples the next one may come. */
-  missed() {
-    if (this.seen.status === "running") return true;
-    this.gone = true;
+  /** What the server does not give, or is no picture, as a saved video; whether to ask again. @param {string} address */
+  missed(address) {
+    if (this.results.includes(address)) this.results = [];
+    else if (this.seen.status === "running") return true;
+    else this.gone ||= [...this.sources.values()].some((source) => source.address === address);
     this.draw();
     return false;
   }

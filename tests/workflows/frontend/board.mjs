@@ -86,6 +86,14 @@ async function look(seed) {
   await page.waitForTimeout(500);
   const undisturbed = await board();
   page.off('request', note);
+  // Finished files that are no pictures.
+  await page.evaluate(() => {
+    const node = String(window.app.graph.nodes.find(one => one.type === 'SaveImage').id);
+    const images = Array.from({ length: 4 }, (_, i) => ({ filename: `${i}.mp4`, subfolder: '', type: 'output' }));
+    window.app.api.dispatchEvent(new CustomEvent('executed', { detail: { node, display_node: node, output: { images } } }));
+  });
+  await page.waitForFunction(() => ![...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile')].some(tile => tile.style.backgroundImage.includes('/view?')), null, { timeout: 10000 }).catch(() => {});
+  const videos = await board();
   await page.locator('.group-board [data-act=apply]').click();
   const applied = await inputs();
   await queue();
@@ -110,7 +118,7 @@ async function look(seed) {
   await page.waitForTimeout(300);
   const back = await board();
   await picture(`${renderer} dropped`);
-  return { read, reading, large, closed, alone, back, would, tried, applied, again, lowest, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, asked };
+  return { read, reading, large, closed, alone, back, would, tried, applied, again, lowest, before, states, after, hovered, asItWas, marked, compared, known, undisturbed, videos, asked };
 }
 
 messages.length = 0;
