@@ -27,7 +27,7 @@ def random_weights(model, seed=0):
         spread = (2 / parameter[0].numel()) ** 0.5 if parameter.ndim == 4 else 0.05
         parameter.copy_(torch.ones(parameter.shape) if is_scale else spread * torch.randn(parameter.shape, generator=generator))
     for name, buffer in model.named_buffers():
-        if name.endswith("pos_embed"):
+        if name.endswith(("pos_embed", "inv_freq")):
             buffer.copy_(0.05 * torch.randn(buffer.shape, generator=generator))
     return model.eval()
 

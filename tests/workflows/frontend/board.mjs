@@ -10,6 +10,12 @@ const saved = JSON.parse(fs.readFileSync(file));
 
 const { board, inputs, set, show, barriers, load, queue, picture, over, tile, report } = onboard(page, folder);
 
+/** Waits for finished pictures; a test says so if there are none. */
+const decoded = () =>
+  page
+    .waitForFunction(() => [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile.best')].every(tile => tile.style.backgroundImage.includes('/view?')), null, { timeout: 60000 })
+    .catch(() => {});
+
 async function look(seed) {
   await load(saved);
   await set({ seed, schedule: 'paper', starting_candidates: 24, pruning_ratio: 0.15, steps: 20 });
@@ -31,8 +37,7 @@ async function look(seed) {
   }
   await over();
   await show();
-  // The decoded pictures; a test says so if there are none.
-  await page.waitForFunction(() => [...document.querySelector('.group-board').shadowRoot.querySelectorAll('.tile.best')].every(tile => tile.style.backgroundImage.includes('/view?')), null, { timeout: 60000 }).catch(() => {});
+  await decoded();
   const after = await board();
   const read = await page.locator('.group-board').ariaSnapshot();
   await tile(0).hover();
@@ -124,18 +129,22 @@ async function look(seed) {
 messages.length = 0;
 const seen = await look(renderer === 'vue' ? 1000 : 2000);
 seen.messages = [...messages];
-// Another run, of which the page is loaded anew; its node keeps what it was set to with the next click.
-await set({ seed: 3000, seeds: '', output_group_size: 4, starting_candidates: 60 });
+// Another run, of which the page is loaded anew, however long that takes; its node keeps what it was set to with the next click.
+const slow = seconds => page.request.post(`${address}/tiny/slow/${seconds}`);
+await set({ seed: 3000, seeds: '', output_group_size: 4, starting_candidates: 30 });
 await page.mouse.click(1400, 950);
 await page.waitForTimeout(1500);
+await slow(5);
 await queue();
-const all = () => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 60;
+const all = () => document.querySelector('.group-board')?.shadowRoot.querySelectorAll('.tile').length === 30;
 await page.waitForFunction(all);
 await page.reload();
 await ready(page);
 await page.waitForFunction(all, null, { timeout: 60000 });
 seen.reloaded = await board();
+await slow(0);
 await over();
+await decoded();
 seen.finished = await board();
 console.log(JSON.stringify(seen));
 await browser.close();

@@ -5,9 +5,11 @@ gigabytes, and the decoder of sounds: these are stand-ins. See tests/architectur
 """
 
 import copy
+import functools
 import hashlib
 import os
 import sys
+import time
 
 import architectures
 import comfy.clip_vision
@@ -166,9 +168,29 @@ nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAELoader"].execute = classmethod(lambda cls
 nodes.NODE_CLASS_MAPPINGS["LTXVAudioVAEDecode"].execute = classmethod(lambda cls, samples, audio_vae: (sound(samples["samples"]),))
 
 
+def pack(module):
+    """One of Group Inference's, whatever the host calls it."""
+    (found,) = (loaded for name, loaded in sys.modules.items() if name.endswith(f".board.{module}"))
+    return found
+
+
 @PromptServer.instance.routes.post("/tiny/pause/{seconds}")
 async def pause(request):
     """How long paused runs wait from now on."""
-    (question,) = (module for name, module in sys.modules.items() if name.endswith(".board.question"))
-    question.SECONDS = float(request.match_info["seconds"])
+    pack("question").SECONDS = float(request.match_info["seconds"])
+    return web.Response()
+
+
+@PromptServer.instance.routes.post("/tiny/slow/{seconds}")
+async def slow(request):
+    """How much longer each look takes from now on, for who watches."""
+    seconds, watched = float(request.match_info["seconds"]), pack("watched").Watched
+    say = getattr(watched.say, "__wrapped__", watched.say)
+
+    @functools.wraps(say)
+    def slowly(run):
+        say(run)
+        time.sleep(seconds)
+
+    watched.say = slowly
     return web.Response()
