@@ -14,11 +14,12 @@ function say(node) {
   if (!text || node.graph !== app.canvas.graph) return;
   api.dispatchCustomEvent("progress_text", { nodeId: String(node.id), text });
   const shown = node.widgets?.find((widget) => widget.type === "progressText");
+  if (!shown) return;
   // The host adds it anew, below all others: the board would move whenever a run ends.
-  const board = node.widgets?.findIndex((widget) => widget.name === "group_board");
-  if (shown && board >= 0 && board < node.widgets.indexOf(shown)) node.widgets.push(...node.widgets.splice(board, 1));
+  const board = node.widgets.findIndex((widget) => widget.name === "group_board");
+  if (board >= 0 && board < node.widgets.indexOf(shown)) node.widgets.push(...node.widgets.splice(board, 1));
   // On the canvas the host leaves room for two lines; the other renderer fits its nodes to what is in them.
-  if (!shown || app.extensionManager.setting.get("Comfy.VueNodes.Enabled")) return;
+  if (app.extensionManager.setting.get("Comfy.VueNodes.Enabled")) return;
   const lines = text.split("\n").map((line) => Math.ceil((line.length * CHARACTER) / node.size[0]));
   shown.options.getMinHeight = () => LINE * (2 + lines.reduce((sum, count) => sum + count, 0));
   node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);

@@ -1,12 +1,10 @@
-import { nameOf } from "./state.js";
+import { leftAfter, nameOf } from "./state.js";
 
 // What the board says of a run and of its candidates.
 
 /** @typedef {(key: string) => string} Words */
 /** @typedef {import("./state.js").Candidate} Candidate */
 /** @typedef {import("./state.js").Report} Report */
-
-// Pictures that were there already were looked at in no step.
 
 /** How users call a candidate, as "seed 11". @param {Words} words @param {Report} report @param {string} seed */
 export function named(words, report, seed) {
@@ -17,9 +15,10 @@ export function named(words, report, seed) {
 /** All that is known of a candidate. @param {Words} words @param {Report} report @param {Candidate} one */
 export function sentence(words, report, one) {
   const number = (value) => (value === null ? "" : value.toPrecision(3));
+  const left = leftAfter(report, one);
   return joined(
     named(words, report, one.seed),
-    one.rank >= 0 ? words("chosen") : one.left === null || !report.settings.steps ? "" : `${words("left")} ${one.left}`,
+    one.rank >= 0 ? words("chosen") : left === null ? "" : `${words("left")} ${left}`,
     one.quality === null ? "" : `${words("quality")} ${number(one.quality)}`,
     one.parts.map(([scorer, value]) => `${scorer} ${number(value)}`).join(", "),
     one.nearest === null ? "" : `${words("nearest")} ${named(words, report, one.nearest)}, ${words("distance")} ${number(one.distance)}`,

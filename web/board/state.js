@@ -73,6 +73,15 @@ export function candidates(report, until) {
   return [...found.values()];
 }
 
+/**
+ * The step after which a candidate left, from 1; null of who lives, and of pictures that were there already, which no step looked at.
+ * @param {Report} report
+ * @param {Candidate} one
+ */
+export function leftAfter(report, one) {
+  return report.settings.steps ? one.left : null;
+}
+
 // More tiles than that are no help, and a page bears no more.
 const MOST = 1024;
 

@@ -5,7 +5,7 @@ import { enlarge } from "./large.js";
 import { pause } from "./pause.js";
 import { headline, named, sentence } from "./sentences.js";
 import { Sheets } from "./sheets.js";
-import { candidates, inOrder, shown, timeline } from "./state.js";
+import { candidates, inOrder, leftAfter, shown, timeline } from "./state.js";
 
 // What is seen of a run: in a root of its own, so that no style leaves it or gets in.
 
@@ -105,7 +105,7 @@ export class View {
     this.timeline(report);
     const paused = seen.status === "paused";
     const over = !paused && seen.status !== "running";
-    const round = paused || over ? (seen.again ?? null) : null;
+    const round = seen.status === "running" ? null : (seen.again ?? null);
     const tried = round === null ? null : again(seen, round, this.outside, (seeds, said) => this.showWould(seeds, said));
     this.again.replaceChildren(...(tried?.parts ?? []));
     this.waits?.over();
@@ -162,7 +162,7 @@ export class View {
     const about = sentence(this.outside.words, report, one);
     const known = [one.left === null ? "" : "left", one.rank >= 0 ? "best" : "", this.would.has(one.seed) ? "would" : "", this.outside.marked(one.seed), one.seed === this.chosen ? "current" : ""];
     tile.className = ["tile", ...known].filter(Boolean).join(" ");
-    tile.dataset.left = one.left === null || !report.settings.steps ? "" : String(one.left);
+    tile.dataset.left = String(leftAfter(report, one) ?? "");
     tile.setAttribute("aria-label", about);
     tile.setAttribute("aria-selected", String(one.seed === this.chosen));
     tile.onpointerenter = tile.onfocus = () => (this.about.textContent = about);
